@@ -1,0 +1,44 @@
+"""Compare a compiled model with the plain one. Run by test_compile.py without run-time type checks.
+
+Usage: python compile_check.py SELECTION BACKEND
+"""
+
+import sys
+
+import torch
+from tiny_models import ROBERTA_ALL, roberta, shake, tokens
+
+import vblora
+
+
+def step(model, adapter):
+    adapter.zero_grad()
+    logits = model(tokens()).logits
+    logits.pow(3).sum().backward()
+    return [logits.detach(), *(p.grad.clone() for p in adapter.parameters())]
+
+
+def main(selection: str, backend: str) -> None:
+    model = roberta().train()
+    config = vblora.VBLoRAConfig(
+        rank=2, num_vectors=6, vector_length=16, targets=ROBERTA_ALL, selection=selection
+    )
+    adapter = vblora.attach(model, config)
+    shake(adapter)
+    compiled = torch.compile(model, backend=backend, fullgraph=True)
+    for _ in range(2):
+        for ours, expected in zip(step(compiled, adapter), step(model, adapter), strict=True):
+            torch.testing.assert_close(ours, expected, atol=float(1e-5 * expected.abs().max()), rtol=1e-4)
+        shake(adapter, 0.1)  # the compiled model must not have frozen the parameters' values
+    model.eval()
+    with torch.no_grad():
+        for _ in range(2):
+            torch.testing.assert_close(
+                compiled(tokens()).logits, model(tokens()).logits, atol=1e-5, rtol=1e-4
+            )
+            shake(adapter, 0.1)
+    print("equal")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,72 @@
+"""Both kinds of gradient checkpointing give the gradients of a plain backward."""
+
+import pytest
+import torch
+from tiny_models import GPT2_ALL, LLAMA_ALL, ROBERTA_ALL, gpt2, llama, roberta, shake, tokens
+
+import vblora
+from vblora.admixture import SELECTIONS
+
+CASES = {"roberta": (roberta, ROBERTA_ALL), "gpt2": (gpt2, GPT2_ALL), "llama": (llama, LLAMA_ALL)}
+
+
+def close(ours, expected):
+    """Equal up to the order of float32 sums: a few units in the last place of the largest."""
+    scale = expected.abs().max()
+    assert scale > 0
+    torch.testing.assert_close(ours, expected, atol=float(2e-6 * scale), rtol=0)
+
+
+def gradients(build, targets, selection="topk", reentrant=None, alone=False):
+    model = build().train()
+    if reentrant is not None:
+        model.activation_checkpointing_enable({"use_reentrant": reentrant})
+        model.enable_input_require_grads()
+    config = vblora.VBLoRAConfig(
+        rank=2, num_vectors=6, vector_length=16, targets=targets, selection=selection
+    )
+    adapter = vblora.attach(model, config)
+    shake(adapter)
+    torch.manual_seed(7)
+    body = model.base_model if alone else model
+    for step in range(2):  # the second step must not see the first one's composition
+        output = body(tokens())
+        wave = torch.arange(output[0].numel()).cos().view_as(output[0])  # a layer norm has constant squares
+        (output[0] * wave).sum().backward()
+        if step == 0:
+            shake(adapter, 0.1)
+            first = [p.grad.clone() for p in adapter.parameters()]
+            adapter.zero_grad()
+    return first + [p.grad for p in adapter.parameters()]
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["root", "submodule"])
+@pytest.mark.parametrize("reentrant", [False, True], ids=["non_reentrant", "reentrant"])
+@pytest.mark.parametrize("name", CASES)
+def test_checkpointing_gives_the_plain_gradients(name, reentrant, alone):
+    build, targets = CASES[name]
+    plain = gradients(build, targets, alone=alone)
+    checkpointed = gradients(build, targets, reentrant=reentrant, alone=alone)
+    for ours, expected in zip(checkpointed, plain, strict=True):
+        close(ours, expected)
+
+
+@pytest.mark.parametrize("reentrant", [False, True], ids=["non_reentrant", "reentrant"])
+@pytest.mark.parametrize("selection", [name for name in SELECTIONS if name != "topk"])
+def test_random_selections_use_one_draw_in_forward_and_recomputation(selection, reentrant):
+    plain = gradients(roberta, ROBERTA_ALL, selection)
+    checkpointed = gradients(roberta, ROBERTA_ALL, selection, reentrant)
+    for ours, expected in zip(checkpointed, plain, strict=True):
+        close(ours, expected)
+
+
+def test_the_composition_saves_nothing_in_a_checkpointed_region():
+    """Tensors saved inside a region are counted; composing there must not add to them."""
+    model = roberta().train()
+    adapter = vblora.attach(
+        model, vblora.VBLoRAConfig(rank=2, num_vectors=6, vector_length=16, targets=["query"])
+    )
+    saved = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+        adapter.compose()
+    assert saved == []

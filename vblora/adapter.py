@@ -1,0 +1,226 @@
+"""The contract of every adapter: ΔW = B A at each site, from state that the adapter alone owns.
+
+A subclass answers `compose()` with the factors of all its sites at once; hooks, cache, merging and files are
+shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from vblora.composition import Cache, Factors
+from vblora.errors import AdapterStateError, VBLoRAError
+from vblora.sites import Site
+
+ParamGroup = dict[str, Any]
+
+
+@dataclass
+class AdapterConfig:
+    """What all adapters are configured by.
+
+    Attributes:
+        targets: endings of module names, or one regular expression over full names (a string).
+        rank: r, size of the low rank.
+        splits: {layer ending: names of the equal parts of its output}; each part is a site of its own.
+        dropout: probability of zeroing an input of A in training.
+    """
+
+    method: ClassVar[str]
+
+    targets: Sequence[str] | str = ()
+    rank: int = 4
+    splits: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    dropout: float = 0.0
+
+    def check(self) -> None:
+        """Refuse values that no model could serve.
+
+        Raises:
+            VBLoRAError: naming the rule and the value.
+        """
+        if isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 1:
+            raise VBLoRAError(f"rank {self.rank!r} is not a whole number of at least 1")
+        if not 0.0 <= self.dropout < 1.0:
+            raise VBLoRAError(f"dropout {self.dropout} is outside 0 ≤ p < 1")
+
+    def build(self, model: nn.Module, sites: Sequence[Site]) -> Adapter:
+        """Make the adapter for these sites of the model, with its start values drawn."""
+        raise NotImplementedError
+
+    def shapes(self, sites: Sequence[Site], kind: str) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """Shape and type of each tensor in a file of this kind ("trained" or "topk") for these sites."""
+        raise NotImplementedError
+
+
+class Adapter(nn.Module):
+    """One adapter on one model. Made by `vblora.attach`, not directly."""
+
+    def __init__(self, config: AdapterConfig, sites: Sequence[Site]) -> None:
+        """Remember what is adapted, and check that the rank fits every site."""
+        super().__init__()
+        self.config = config
+        self.sites = tuple(sites)
+        self.places: dict[str, list[int]] = {}  # layer name -> places of its sites in `sites`
+        for index, site in enumerate(self.sites):
+            self.places.setdefault(site.layer, []).append(index)
+        self.head: list[tuple[str, nn.Module]] = []  # a plain list: these modules stay the model's own
+        self.parked: dict[str, Tensor] | None = None  # the head's weights while another adapter is active
+        self.trainable = True
+        self._cache = Cache()
+        check_rank(config.rank, self.sites)
+
+    # What a subclass answers.
+
+    def compose(self) -> Factors:
+        """(A (r, i), Bᵀ (r, o)) of every site, in float32, in the order of `sites`, differentiable."""
+        raise NotImplementedError
+
+    def stored(self) -> dict[str, Tensor]:
+        """What must be stored to use the trained adapter: its minimal tensors by name."""
+        raise NotImplementedError
+
+    # What all adapters share.
+
+    def factors(self, site: Site | str) -> tuple[Tensor, Tensor]:
+        """(A (r, i), B (o, r)) of one site, given as such or by name.
+
+        Raises:
+            VBLoRAError: the adapter has no site of this name.
+        """
+        name = site if isinstance(site, str) else site.name
+        for index, own in enumerate(self.sites):
+            if own.name == name:
+                A, Bt = self.composed(index)[index]
+                return A, Bt.mT
+        raise VBLoRAError(
+            f"{name} is no site of this adapter; its sites: {', '.join(s.name for s in self.sites)}"
+        )
+
+    def composed(self, place: int) -> Factors:
+        """All factors for the site at `place`, composed now or kept from before (see `composition`)."""
+        return self._cache.get(self, place)
+
+    def refresh(self) -> None:
+        """Forget what is composed; needed only after changing parameters behind PyTorch's back."""
+        self._cache.drop()
+
+    def begin(self) -> None:
+        """A forward of the whole model starts."""
+        self._cache.open(self)
+
+    def end(self) -> None:
+        """The forward of the whole model ends."""
+        self._cache.close(self)
+
+    def head_groups(self, head_lr: float | None, head_weight_decay: float) -> list[ParamGroup]:
+        """Groups of the modules named by `also_train`.
+
+        Raises:
+            VBLoRAError: there is such a module and no learning rate for it.
+        """
+        if not self.head:
+            return []
+        if head_lr is None:
+            names = ", ".join(name for name, _ in self.head)
+            raise VBLoRAError(
+                f"head_lr is missing; {names} trains beside the adapter and needs a learning rate"
+            )
+        return head_param_groups([module for _, module in self.head], head_lr, head_weight_decay)
+
+    def check_trainable(self) -> None:
+        """Refuse to train what was loaded from a top-k file.
+
+        Raises:
+            AdapterStateError: always, for such an adapter.
+        """
+        if not self.trainable:
+            raise AdapterStateError(
+                'this adapter comes from a top-k file and cannot be trained; save kind="trained" to go on'
+            )
+
+    def train(self, mode: bool = True) -> Adapter:
+        """Switch the mode, which may change the rule of selection."""
+        self.refresh()
+        return super().train(mode)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Adapter:
+        self.refresh()
+
+        def moved_only(tensor: Tensor) -> Tensor:
+            moved: Tensor = fn(tensor)
+            # model.half() must not round the bank: adapters move between devices and stay float32.
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        super()._apply(moved_only, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return self
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self.refresh()
+        super()._load_from_state_dict(*args, **kwargs)
+
+
+class OneRateAdapter(Adapter):
+    """An adapter whose parameters all train at one rate and all must be stored."""
+
+    def param_groups(
+        self,
+        adapter_lr: float,
+        head_lr: float | None = None,
+        head_weight_decay: float = 0.0,
+        adapter_weight_decay: float = 0.0,
+    ) -> list[ParamGroup]:
+        """Optimizer groups for everything that trains: the adapter, and the modules of `also_train`.
+
+        Raises:
+            VBLoRAError: `head_lr` is missing though a head trains.
+        """
+        own = param_group("adapter", self.parameters(), adapter_lr, adapter_weight_decay)
+        return [own, *self.head_groups(head_lr, head_weight_decay)]
+
+    def stored(self) -> dict[str, Tensor]:
+        """Every parameter: nothing is redundant."""
+        return {name: parameter.detach() for name, parameter in self.named_parameters()}
+
+
+def check_rank(rank: int, sites: Iterable[Site]) -> None:
+    """Refuse a rank that is more than the smaller side of a site."""
+    for site in sites:
+        limit = min(site.in_features, site.out_features)
+        if rank > limit:
+            raise VBLoRAError(
+                f"{site.name}: rank {rank} is more than {limit}, its smaller side; choose 1..{limit}"
+            )
+
+
+def head_param_groups(
+    modules: Iterable[nn.Module], head_lr: float, head_weight_decay: float = 0.0
+) -> list[ParamGroup]:
+    """Two optimizer groups for modules that train in full: weight matrices decay, biases and scales do not.
+
+    Source: the released GLUE code, which decays the two weight matrices of the head at 0.1 and nothing else.
+    """
+    params = [p for p in dict.fromkeys(p for m in modules for p in m.parameters()) if p.requires_grad]
+    matrices = [p for p in params if p.dim() >= 2]
+    others = [p for p in params if p.dim() < 2]
+    groups = [("head", matrices, head_weight_decay), ("head_no_decay", others, 0.0)]
+    return [param_group(name, params, head_lr, decay) for name, params, decay in groups if params]
+
+
+def param_group(
+    name: str, params: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0
+) -> ParamGroup:
+    """One group in the form of torch.optim, with a name."""
+    return {"name": name, "params": list(params), "lr": lr, "weight_decay": weight_decay}
+
+
+def site_device(model: nn.Module, sites: Sequence[Site]) -> torch.device:
+    """The device of the first site's weight: where the adapter's own tensors are made."""
+    weight = model.get_submodule(sites[0].layer).weight
+    assert isinstance(weight, Tensor)
+    return weight.device

@@ -1,0 +1,311 @@
+"""Attaching adapters to a model and taking them off again.
+
+The model stays the user's: every layer keeps its class and its keys. An adapter adds its product in a forward
+hook. All adapters of a model live in one submodule of its root, `model.vblora`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812  # PyTorch's own convention
+from torch import Tensor, nn
+
+from vblora import heads
+from vblora.adapter import Adapter, AdapterConfig
+from vblora.errors import AdapterStateError
+from vblora.sites import RESERVED, Site, find_sites
+
+
+class Attachment(nn.ModuleDict):
+    """The adapters of one model by name, of which one at most is active."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Hook the root, so that its forwards compose once."""
+        super().__init__()
+        self.active: str | None = None
+        self.enabled = True
+        self.merged: str | None = None
+        self.backups: dict[str, Tensor] = {}
+        self.head_originals: dict[str, heads.Weights] = {}
+        self.required_grad = {name: p.requires_grad for name, p in model.named_parameters()}
+        self.hooked: set[str] = set()
+        self._depth = 0
+        self.handles: list[Any] = [
+            model.register_forward_pre_hook(self._open),
+            model.register_forward_hook(self._close, always_call=True),
+        ]
+
+    def adapter(self, name: str | None = None) -> Adapter:
+        """The adapter of this name, by default the active one.
+
+        Raises:
+            AdapterStateError: there is no such adapter.
+        """
+        name = self.active if name is None else name
+        if name is None or name not in self:
+            raise AdapterStateError(f"no adapter {name!r} is attached; attached: {', '.join(self) or 'none'}")
+        return cast(Adapter, self[name])
+
+    def current(self) -> Adapter | None:
+        """The adapter whose product the layers must add now."""
+        if not self.enabled or self.merged is not None or self.active is None:
+            return None
+        return cast(Adapter, self[self.active])
+
+    def _open(self, model: nn.Module, args: Any) -> None:
+        self._depth += 1
+        adapter = self.current()
+        if self._depth == 1 and adapter is not None:
+            adapter.begin()
+
+    def _close(self, model: nn.Module, args: Any, output: Any) -> None:
+        self._depth -= 1
+        adapter = self.current()
+        if self._depth == 0 and adapter is not None:
+            adapter.end()
+
+    def hook(self, model: nn.Module, adapter: Adapter) -> None:
+        """Hook those layers of the adapter that have no hook yet."""
+        for name in adapter.places:
+            if name not in self.hooked:
+                layer = model.get_submodule(name)
+                handle = layer.register_forward_hook(LayerHook(self, name), with_kwargs=True)
+                self.handles.append(handle)
+                self.hooked.add(name)
+
+    def remove_hooks(self) -> None:
+        """Take every hook off the model."""
+        for handle in self.handles:
+            handle.remove()
+
+
+class LayerHook:
+    """Adds x Aᵀ Bᵀ to the output of one layer.
+
+    An object, not a closure, so that the hook of a deepcopied model refers to the copy's adapter.
+    """
+
+    def __init__(self, attachment: Attachment, layer: str) -> None:
+        """Serve `layer` for whichever adapter is active."""
+        self.attachment, self.layer = attachment, layer
+
+    def __call__(self, module: nn.Module, args: Any, kwargs: Any, output: Tensor) -> Tensor | None:
+        """Return the layer's output with the product of the active adapter added, or None for "as it was"."""
+        adapter = self.attachment.current()
+        places = adapter.places.get(self.layer) if adapter else None
+        if adapter is None or places is None:
+            return None
+        if getattr(module, "_is_replica", False):
+            raise AdapterStateError(
+                "torch.nn.DataParallel is not supported; use DistributedDataParallel, one process a device"
+            )
+        x = args[0] if args else next(iter(kwargs.values()))
+        return _add(adapter, places, F.dropout(x, adapter.config.dropout, adapter.training), output)
+
+
+def _add(adapter: Adapter, places: Sequence[int], x: Tensor, output: Tensor) -> Tensor:
+    factors = adapter.composed(places[0])
+    for place in places[1:]:
+        factors = adapter.composed(place)
+    if adapter.sites[places[0]].whole:
+        return _add_product(x, output, *factors[places[0]])
+    result = output.clone()
+    for place in places:
+        part = result[..., _columns(adapter.sites[place])]
+        part += _product(x, *factors[place])
+    return result
+
+
+def _columns(site: Site) -> slice:
+    return slice(site.start, site.start + site.out_features)
+
+
+def _low(x: Tensor, A: Tensor) -> Tensor:
+    return F.linear(x, A.to(x.device, x.dtype))
+
+
+def _product(x: Tensor, A: Tensor, Bt: Tensor) -> Tensor:
+    return _low(x, A) @ Bt.to(x.device, x.dtype)
+
+
+def _add_product(x: Tensor, output: Tensor, A: Tensor, Bt: Tensor) -> Tensor:
+    """Compute output + x Aᵀ Bᵀ in two matrix products: the sum is part of the second."""
+    low = _low(x, A).flatten(0, -2)
+    flat = output.reshape(-1, output.shape[-1])
+    return torch.addmm(flat, low, Bt.to(x.device, x.dtype)).view(output.shape)
+
+
+def attach(
+    model: nn.Module,
+    config: AdapterConfig,
+    name: str = "default",
+    also_train: Sequence[str] = (),
+) -> Adapter:
+    """Attach an adapter to the model in place and make it the active one.
+
+    Everything else is frozen, except the modules in `also_train` and other adapters' parameters, which keep
+    their state under `activate`.
+
+    Args:
+        model: the root module; it keeps its class, its layers and its keys.
+        config: what to attach and where.
+        name: tells several adapters of one model apart.
+        also_train: endings of names of modules that train in full beside the adapter, such as ["classifier"].
+
+    Returns:
+        The adapter, a submodule of `model.vblora`.
+
+    Raises:
+        TargetError: the targets match nothing, or something that is not linear.
+        VBLoRAError: a value in the configuration is impossible.
+        AdapterStateError: the name is taken or unusable, or an adapter is merged. Nothing is changed in any
+            of these cases.
+    """
+    check_free(model, name)
+    config.check()
+    sites = find_sites(model, config.targets, config.splits)
+    head = heads.find_heads(model, also_train)
+    adapter = config.build(model, sites)
+    attachment = attachment_of(model)
+    if attachment is None:
+        attachment = Attachment(model)
+    for parameter_name, parameter in model.named_parameters():
+        if not parameter_name.startswith(f"{RESERVED}."):
+            parameter.requires_grad_(False)
+    adapter.train(model.training)
+    model.add_module(RESERVED, attachment)
+    attachment[name] = adapter
+    attachment.hook(model, adapter)
+    heads.claim(attachment.head_originals, adapter, head)
+    activate(model, name)
+    return adapter
+
+
+def check_free(model: nn.Module, name: str) -> None:
+    """Refuse a name that an adapter of this model cannot take.
+
+    Raises:
+        AdapterStateError: the name is taken or unusable, or an adapter is merged.
+    """
+    attachment = attachment_of(model)
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) or hasattr(nn.ModuleDict, name):
+        raise AdapterStateError(
+            f"{name!r} cannot name an adapter; use letters, digits, _ and -, and no method name of ModuleDict"
+        )
+    if attachment is not None and name in attachment:
+        raise AdapterStateError(
+            f"an adapter {name!r} is attached already; detach it first or choose another name"
+        )
+    if attachment is not None and attachment.merged is not None:
+        raise AdapterStateError(f"adapter {attachment.merged!r} is merged; unmerge it first")
+
+
+def attachment_of(model: nn.Module) -> Attachment | None:
+    """The attachment of this root, or None.
+
+    Raises:
+        AdapterStateError: the model has another submodule of that name.
+    """
+    found = getattr(model, RESERVED, None)
+    if found is not None and not isinstance(found, Attachment):
+        raise AdapterStateError(
+            f"the model has an attribute {RESERVED!r} of its own; adapters cannot be attached to it"
+        )
+    return found
+
+
+def required_attachment(model: nn.Module) -> Attachment:
+    """The attachment of this root.
+
+    Raises:
+        AdapterStateError: no adapter is attached.
+    """
+    attachment = attachment_of(model)
+    if attachment is None:
+        raise AdapterStateError(
+            f"no adapter is attached to this {type(model).__name__}; call vblora.attach or vblora.load"
+        )
+    return attachment
+
+
+def activate(model: nn.Module, name: str) -> Adapter:
+    """Let the layers add this adapter's product. It trains with its head; the other adapters are frozen.
+
+    The head's modules get the weights that they had when this adapter was last active.
+
+    Raises:
+        AdapterStateError: no such adapter, or one is merged.
+    """
+    attachment = required_attachment(model)
+    chosen = attachment.adapter(name)
+    if attachment.merged is not None:
+        raise AdapterStateError(f"adapter {attachment.merged!r} is merged; unmerge it first")
+    if attachment.active not in (None, name):
+        heads.park(attachment.head_originals, attachment.adapter())
+    for other in attachment.values():
+        other.requires_grad_(False)
+        for _, module in cast(Adapter, other).head:
+            module.requires_grad_(False)
+    heads.unpark(chosen)
+    chosen.requires_grad_(chosen.trainable)
+    for _, module in chosen.head:
+        module.requires_grad_(True)
+    attachment.active = name
+    return chosen
+
+
+@contextmanager
+def disabled(model: nn.Module) -> Iterator[None]:
+    """Run the model without any adapter inside the block. A trained head stays as it is.
+
+    Raises:
+        AdapterStateError: an adapter is merged, so that the weights themselves hold it.
+    """
+    attachment = required_attachment(model)
+    if attachment.merged is not None:
+        raise AdapterStateError(f"adapter {attachment.merged!r} is merged into the weights; unmerge it first")
+    before, attachment.enabled = attachment.enabled, False
+    try:
+        yield
+    finally:
+        attachment.enabled = before
+
+
+def detach(model: nn.Module, name: str | None = None) -> None:
+    """Take one adapter off, or all of them.
+
+    Without any left, the model is as it was, its head and `requires_grad` included. A merged adapter and its
+    head stay in the weights: `merge` then `detach` leaves a plain, adapted model.
+
+    Raises:
+        AdapterStateError: no adapter is attached, or none of this name.
+    """
+    attachment = required_attachment(model)
+    for gone in [name] if name is not None else list(attachment):
+        adapter = attachment.adapter(gone)
+        if attachment.active == gone and attachment.merged != gone:
+            heads.restore(attachment.head_originals, adapter)
+        del attachment[gone]
+        if attachment.active == gone:
+            attachment.active = None
+        if attachment.merged == gone:
+            attachment.merged, attachment.backups = None, {}
+    if not len(attachment):
+        _restore(model, attachment)
+
+
+def _restore(model: nn.Module, attachment: Attachment) -> None:
+    attachment.remove_hooks()
+    delattr(model, RESERVED)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(attachment.required_grad.get(name, parameter.requires_grad))
+
+
+def settings(model: nn.Module) -> Mapping[str, AdapterConfig]:
+    """The configuration of every attached adapter by name."""
+    return {name: cast(Adapter, adapter).config for name, adapter in required_attachment(model).items()}

@@ -1,0 +1,160 @@
+"""When factors are composed, and how long they are kept.
+
+While gradients are recorded or the model trains, every forward composes afresh. Without either, a composition
+is kept until a parameter may have changed. Compositions are never copied nor pickled.
+
+Who asks decides which forward it is. Inside a forward of the root module (`open` … `close`) all layers share
+one composition. A layer called in the backward pass is a checkpointed block run again, and gets the
+composition of its forward. A layer called in neither way (the user runs a submodule) composes for itself and
+those after it; when one site asks a second time, a new forward has begun.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed
+from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from vblora.errors import AdapterStateError
+
+if TYPE_CHECKING:
+    from vblora.adapter import Adapter
+
+Factors = list[tuple[Tensor, Tensor]]
+
+_optimizer_steps = 0  # fused AdamW and bitsandbytes change parameters without moving their version counters
+
+
+def _count_step(*_: Any) -> None:
+    global _optimizer_steps
+    _optimizer_steps += 1
+
+
+register_optimizer_step_post_hook(_count_step)
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """What the parameters were: their identities, their versions, and the optimizer steps so far."""
+
+    tensors: tuple[Tensor, ...]
+    versions: tuple[int, ...]
+    steps: int
+
+    def same(self, other: _Stamp) -> bool:
+        alike = self.versions == other.versions and self.steps == other.steps
+        return alike and all(a is b for a, b in zip(self.tensors, other.tensors, strict=True))
+
+
+def _stamp(adapter: Adapter) -> _Stamp:
+    tensors = (*adapter.parameters(), *adapter.buffers())
+    versions = tuple(0 if t.is_inference() else t._version for t in tensors)
+    return _Stamp(tensors, versions, _optimizer_steps)
+
+
+@dataclass
+class _Composition:
+    factors: Factors
+    with_grad: bool
+    stamp: _Stamp
+    asked: set[int] = field(default_factory=set)
+    finished: bool = False
+
+
+def in_backward() -> bool:
+    """True while the autograd engine runs a backward pass on this thread."""
+    return torch._C._current_graph_task_id() != -1
+
+
+class Cache:
+    """The composition in use of one adapter, if any."""
+
+    def __init__(self) -> None:
+        """Start with nothing composed."""
+        self.drop()
+
+    def drop(self) -> None:
+        """Forget everything."""
+        self._kept: _Composition | None = None
+        self._traced: Factors | None = None
+        self._is_open = False
+        self._without_grad: set[int] = set()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Cache:
+        """A copied model composes for itself."""
+        return Cache()
+
+    def __reduce__(self) -> tuple[type[Cache], tuple[()]]:
+        """A pickled model holds no composition."""
+        return Cache, ()
+
+    def open(self, adapter: Adapter) -> None:
+        """Begin a forward of the root: compose, or keep what is still true."""
+        if torch.compiler.is_compiling():
+            self._traced = adapter.compose()
+            return
+        keep = self._kept is not None and self._lasting(adapter) and self._kept.stamp.same(_stamp(adapter))
+        if not keep:
+            self._compose(adapter)
+        self._is_open = True
+        self._without_grad.clear()
+
+    def close(self, adapter: Adapter) -> None:
+        """End the forward of the root. The composition stays for checkpointed blocks that run again."""
+        self._traced = None
+        self._is_open = False
+        if self._kept is not None and not self._lasting(adapter):
+            self._kept.finished = True
+
+    def get(self, adapter: Adapter, place: int) -> Factors:
+        """The factors that the site at `place` must use now."""
+        if torch.compiler.is_compiling():
+            return self._traced if self._traced is not None else adapter.compose()
+        kept = self._kept
+        if kept is None or not self._usable(adapter, kept, place):
+            kept = self._compose(adapter)
+        self._watch(adapter, kept, place)
+        return kept.factors
+
+    def _compose(self, adapter: Adapter) -> _Composition:
+        self._kept = None  # frees the last one before the next is made
+        self._kept = _Composition(adapter.compose(), torch.is_grad_enabled(), _stamp(adapter))
+        return self._kept
+
+    @staticmethod
+    def _lasting(adapter: Adapter) -> bool:
+        return not (adapter.training or torch.is_grad_enabled())
+
+    def _usable(self, adapter: Adapter, kept: _Composition, place: int) -> bool:
+        if torch.is_grad_enabled() and not kept.with_grad:
+            return False
+        if self._is_open or in_backward():
+            return True
+        if not kept.stamp.same(_stamp(adapter)):
+            return False
+        return self._lasting(adapter) or not (kept.finished or place in kept.asked)
+
+    def _watch(self, adapter: Adapter, kept: _Composition, place: int) -> None:
+        """Note who asked.
+
+        A site that ran without gradients and runs again in backward is under reentrant checkpointing.
+        """
+        kept.asked.add(place)
+        if not torch.is_grad_enabled():
+            if adapter.training and not in_backward():
+                self._without_grad.add(place)
+        elif place in self._without_grad and in_backward() and _several_processes():
+            raise AdapterStateError(
+                "reentrant gradient checkpointing under torch.distributed would reduce the bank's gradient"
+                " once per block; pass use_reentrant=False (in transformers:"
+                " gradient_checkpointing_kwargs={'use_reentrant': False})"
+            )
+
+
+def _several_processes() -> bool:
+    distributed = torch.distributed
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

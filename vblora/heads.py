@@ -1,0 +1,85 @@
+"""Modules that train in full beside an adapter: each adapter has its own weights for them.
+
+The modules stay the model's own. While an adapter is active they hold its weights; when another takes over,
+the weights are parked with the adapter and the modules get back the model's own, which were kept when they
+were first claimed.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from vblora.adapter import Adapter
+from vblora.errors import TargetError, VBLoRAError
+
+Weights = dict[str, Tensor]
+
+
+def find_heads(model: nn.Module, also_train: Sequence[str]) -> list[tuple[str, nn.Module]]:
+    """The modules whose names end in one of `also_train`.
+
+    Raises:
+        TargetError: an ending matches no module.
+        VBLoRAError: `also_train` is a text and no list.
+    """
+    if isinstance(also_train, str):
+        raise VBLoRAError(f"also_train is the text {also_train!r}; give a list of module names")
+    heads: list[tuple[str, nn.Module]] = []
+    for wanted in also_train:
+        found = [(n, m) for n, m in model.named_modules() if n == wanted or n.endswith(f".{wanted}")]
+        if not found:
+            known = ", ".join(dict(model.named_children()))
+            raise TargetError(f"also_train: no module is named {wanted}; the model has {known}")
+        heads += found
+    return heads
+
+
+def claim(originals: dict[str, Weights], adapter: Adapter, heads: Sequence[tuple[str, nn.Module]]) -> None:
+    """Give the modules to an adapter; what they hold now is kept in `originals` unless it was before."""
+    adapter.head = list(heads)
+    for name, module in heads:
+        if name not in originals:
+            originals[name] = _copied(module.state_dict())
+
+
+def head_weights(adapter: Adapter) -> Weights:
+    """The adapter's own weights of its head by full name, whether it is active or not."""
+    if adapter.parked is not None:
+        return adapter.parked
+    return {
+        f"{name}.{key}": value for name, module in adapter.head for key, value in module.state_dict().items()
+    }
+
+
+def park(originals: Mapping[str, Weights], adapter: Adapter) -> None:
+    """Keep the adapter's weights with it, and put the model's own into the modules."""
+    adapter.parked = _copied(head_weights(adapter))
+    restore(originals, adapter)
+
+
+def restore(originals: Mapping[str, Weights], adapter: Adapter) -> None:
+    """Put the model's own weights into the modules of this adapter's head."""
+    for name, module in adapter.head:
+        module.load_state_dict(originals[name])
+
+
+def unpark(adapter: Adapter) -> None:
+    """Put the adapter's weights into the modules."""
+    if adapter.parked is not None:
+        fill(adapter, adapter.parked)
+        adapter.parked = None
+
+
+def fill(adapter: Adapter, weights: Mapping[str, Tensor]) -> None:
+    """Copy weights, given by full name, into the modules of the adapter's head."""
+    for name, module in adapter.head:
+        prefix = f"{name}."
+        module.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+        )
+
+
+@torch.no_grad()
+def _copied(weights: Mapping[str, Tensor]) -> Weights:
+    return {key: value.detach().clone() for key, value in weights.items()}

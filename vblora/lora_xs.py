@@ -1,0 +1,124 @@
+"""LoRA-XS: a frozen frame from the singular values of each weight, and one trained r×r matrix between.
+
+ΔW = U R Σ Vᵀ with W ≈ U Σ Vᵀ truncated to rank r        Bałazy et al. 2024 (arXiv 2405.17604)
+
+A = Σ Vᵀ (r, i) and B = U R (o, r). The frame is not stored: it is computed again from the base model, with
+canonical signs, and a fingerprint tells whether it came out the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vblora.adapter import AdapterConfig, OneRateAdapter, site_device
+from vblora.composition import Factors
+from vblora.errors import AdapterFileError, VBLoRAError
+from vblora.once import once
+from vblora.sites import Site, is_conv1d
+
+FINGERPRINT_TOLERANCE = 0.02  # relative; bfloat16 copies of one weight differ by about 0.004
+
+
+@dataclass
+class LoRAXSConfig(AdapterConfig):
+    """Settings of a LoRA-XS adapter.
+
+    Attributes:
+        init_std: R starts as N(0, std).
+    """
+
+    method: ClassVar[str] = "lora_xs"
+
+    rank: int = 64
+    init_std: float = 1e-5
+
+    def build(self, model: nn.Module, sites: Sequence[Site]) -> LoRAXS:
+        """Decompose the weight of every site."""
+        return LoRAXS(self, model, sites)
+
+    def shapes(self, sites: Sequence[Site], kind: str) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """R for both kinds."""
+        return {"R": ((len(sites), self.rank, self.rank), torch.float32)}
+
+
+@torch.no_grad()
+def frame(weight: Float[Tensor, "o i"], rank: int) -> tuple[Float[Tensor, "r i"], Float[Tensor, "o r"]]:
+    """A = Σ Vᵀ and U of the rank-r singular value decomposition, in float32.
+
+    A singular vector's sign is free; here the entry of U that is largest in size is made positive.
+
+    Raises:
+        VBLoRAError: the weight is not finite.
+    """
+    if not bool(torch.isfinite(weight).all()):
+        raise VBLoRAError("the weight holds NaN or infinity and has no singular value decomposition")
+    U, sigma, Vt = torch.linalg.svd(weight.float(), full_matrices=False)
+    U, sigma, Vt = U[:, :rank], sigma[:rank], Vt[:rank]
+    largest = U.abs().argmax(dim=0, keepdim=True)
+    signs = U.gather(0, largest).sign().squeeze(0)
+    return ((signs * sigma)[:, None] * Vt).contiguous(), (U * signs).contiguous()
+
+
+def probe(A: Float[Tensor, "r i"], U: Float[Tensor, "o r"]) -> Float[Tensor, "2 r"]:
+    """Two numbers per singular direction: its inner products with a fixed wave, changed by another frame."""
+    wave_in = torch.cos(torch.arange(A.shape[1], device=A.device, dtype=torch.float32))
+    wave_out = torch.cos(torch.arange(U.shape[0], device=U.device, dtype=torch.float32))
+    scale = A.norm(dim=1).clamp_min(1e-12)
+    return torch.stack([A @ wave_in / scale, wave_out @ U])
+
+
+class LoRAXS(OneRateAdapter):
+    """A LoRA-XS adapter: `R` (sites, r, r) trains; the frames A and U are buffers outside the state dict."""
+
+    config: LoRAXSConfig
+
+    def __init__(self, config: LoRAXSConfig, model: nn.Module, sites: Sequence[Site]) -> None:
+        """Compute the frames and draw R."""
+        super().__init__(config, sites)
+        probes = []
+        for place, site in enumerate(self.sites):
+            A, U = frame(_site_weight(model, site), config.rank)
+            self.register_buffer(f"A{place}", A, persistent=False)
+            self.register_buffer(f"U{place}", U, persistent=False)
+            probes.append(probe(A, U))
+        self.fingerprint = torch.stack(probes).cpu()  # (sites, 2, r)
+        shape = (len(self.sites), config.rank, config.rank)
+        self.R = nn.Parameter(
+            torch.empty(shape, device=site_device(model, sites)).normal_(std=config.init_std)
+        )
+
+    def _frame(self, place: int) -> tuple[Tensor, Tensor]:
+        return cast(Tensor, getattr(self, f"A{place}")), cast(Tensor, getattr(self, f"U{place}"))
+
+    def compose(self) -> Factors:
+        """A = Σ Vᵀ and Bᵀ = (U R)ᵀ for every site."""
+        factors = []
+        for place, R in enumerate(self.R.unbind(0)):
+            A, U = self._frame(place)
+            factors.append((A, once(lambda R, U: R.mT @ U.mT, R, U)))
+        return factors
+
+    def check_fingerprint(self, stored: Tensor) -> None:
+        """Refuse R that was trained between other frames.
+
+        Raises:
+            AdapterFileError: the base weights differ from those of training.
+        """
+        distance = float((self.fingerprint - stored.cpu()).abs().max())
+        reach = float(stored.abs().max())
+        if not distance <= FINGERPRINT_TOLERANCE * max(reach, 1e-12):
+            cause = f"the adapter was trained on other base weights (fingerprint off by {distance:.2g})"
+            raise AdapterFileError(f"{cause}; load the same base model")
+
+
+def _site_weight(model: nn.Module, site: Site) -> Tensor:
+    layer = model.get_submodule(site.layer)
+    weight = cast(Tensor, layer.weight).detach()
+    rows = weight.mT if is_conv1d(layer) else weight  # (o, i)
+    return rows[site.start : site.start + site.out_features]

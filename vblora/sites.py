@@ -1,0 +1,128 @@
+"""Which layers are adapted.
+
+A site is a linear layer, or a slice of one layer's output (query inside GPT-2's c_attn).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from vblora.errors import TargetError
+
+RESERVED = "vblora"  # the submodule of the root that holds the adapters
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place where ΔW = B A is added.
+
+    Attributes:
+        name: full module name; for a slice, the layer's name and the slice's, joined by a dot.
+        layer: full name of the module that is adapted.
+        in_features: size of its input.
+        out_features: size of the adapted output (of the slice, for a slice).
+        start: first output feature of the slice; 0 for a whole layer.
+        whole: the site is the whole layer.
+    """
+
+    name: str
+    in_features: int
+    out_features: int
+    layer: str = ""
+    start: int = 0
+    whole: bool = True
+
+
+def is_conv1d(layer: nn.Module) -> bool:
+    """True for transformers' Conv1D, a linear layer with weight (in, out); known by name, without import."""
+    return type(layer).__name__ == "Conv1D" and hasattr(layer, "nf")
+
+
+def linear_shape(layer: nn.Module) -> tuple[int, int] | None:
+    """(in_features, out_features) of a linear layer, or None for any other module."""
+    if is_conv1d(layer):
+        rows, columns = cast(Tensor, layer.weight).shape
+        return rows, columns
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    return None
+
+
+def find_sites(
+    model: nn.Module, targets: Sequence[str] | str, splits: Mapping[str, Sequence[str]] | None = None
+) -> list[Site]:
+    """Find the sites that `targets` names, in the order of the model's modules.
+
+    Args:
+        model: any module; the meta device will do.
+        targets: endings of site names (whole dotted parts), or one regular expression over full names.
+        splits: for layers whose name ends so, the names of the equal parts of their output, each a site of
+            its own:
+            {"c_attn": ["query", "key", "value"]}.
+
+    Raises:
+        TargetError: nothing matches, or a match is no linear layer that can be adapted.
+    """
+    if not targets:
+        raise TargetError('targets is empty; give endings of module names, such as ["query", "value"]')
+    matched = [site for site in _candidates(model, splits or {}) if _matches(site.name, targets)]
+    if not matched:
+        raise TargetError(_no_match(model, targets, splits or {}))
+    return [_checked(model, site) for site in matched]
+
+
+def _matches(name: str, targets: Sequence[str] | str) -> bool:
+    if isinstance(targets, str):
+        return re.fullmatch(targets, name) is not None
+    return any(name == target or name.endswith(f".{target}") for target in targets)
+
+
+def _candidates(model: nn.Module, splits: Mapping[str, Sequence[str]]) -> Iterator[Site]:
+    """Every module as a site; what is not linear has size 0, to be refused by name if it is matched."""
+    for name, module in model.named_modules():
+        if not name or name.split(".")[0] == RESERVED:
+            continue
+        inputs, outputs = linear_shape(module) or (0, 0)
+        parts = next((parts for ending, parts in splits.items() if _matches(name, [ending])), None)
+        if parts is None:
+            yield Site(name, inputs, outputs, name)
+        else:
+            yield from _slices(name, inputs, outputs, parts)
+
+
+def _slices(layer: str, inputs: int, outputs: int, parts: Sequence[str]) -> Iterator[Site]:
+    size, rest = divmod(outputs, len(parts))
+    if rest:
+        raise TargetError(
+            f"{layer}: its {outputs} outputs do not divide into {len(parts)} equal parts {list(parts)}"
+        )
+    for index, part in enumerate(parts):
+        yield Site(f"{layer}.{part}", inputs, size, layer, index * size, whole=False)
+
+
+def _checked(model: nn.Module, site: Site) -> Site:
+    layer = model.get_submodule(site.layer)
+    if not site.in_features or not site.out_features:
+        kind = type(layer).__name__
+        raise TargetError(
+            f"{site.name}: a {kind} cannot be adapted; name linear layers (nn.Linear or Conv1D) only"
+        )
+    if not cast(Tensor, layer.weight).is_floating_point():
+        raise TargetError(
+            f"{site.name}: its weight is quantised ({layer.weight.dtype}), which is not supported yet"
+        )
+    return site
+
+
+def _no_match(model: nn.Module, targets: Sequence[str] | str, splits: Mapping[str, Sequence[str]]) -> str:
+    endings = dict.fromkeys(
+        site.name.rsplit(".", 1)[-1] for site in _candidates(model, splits) if site.in_features
+    )
+    wanted = targets if isinstance(targets, str) else ", ".join(targets)
+    known = ", ".join(endings) or "none, it has no linear layer"
+    return (
+        f"no module of {type(model).__name__} matches the targets {wanted}; its linear layers end in: {known}"
+    )
