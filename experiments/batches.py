@@ -1,0 +1,141 @@
+"""From texts to batches: tokenised once, ordered by (seed, epoch) alone, padded when a batch is made.
+
+A resumed run must see the batches an unbroken one would have seen, so the order of an epoch is a pure
+function and no state of a generator has to be kept for it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+from transformers import PreTrainedTokenizerBase
+
+from experiments.data.examples import Example
+
+MEGABATCH = 50  # batches among which lengths are sorted; as in transformers' LengthGroupedSampler
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tokenised examples as one matrix per input, padded to the longest of all.
+
+    Attributes:
+        inputs: `input_ids` and, where the model has them, `token_type_ids`: int32 (n, longest).
+        lengths: tokens of each example (n,).
+        labels: targets of the loss, int64 for classes, float32 for a regression (n,).
+        pad_to: width of every batch; None for the longest example in the batch.
+    """
+
+    inputs: dict[str, Tensor]
+    lengths: np.ndarray
+    labels: Tensor
+    pad_to: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        """The inputs and labels of some examples, padded on the right, with the mask that hides it."""
+        lengths = torch.from_numpy(self.lengths[np.asarray(indices)])
+        width = self.pad_to or int(lengths.max())
+        rows = torch.as_tensor(indices)
+        batch = {name: matrix[rows, :width].long() for name, matrix in self.inputs.items()}
+        batch["attention_mask"] = (torch.arange(width) < lengths[:, None]).long()
+        batch["labels"] = self.labels[rows]
+        return batch
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Example],
+    labels: Tensor,
+    *,
+    max_length: int,
+    padding: str = "longest",
+) -> Encoded:
+    """Tokenise texts or pairs of texts, cut to `max_length` tokens from the end of the longer of a pair.
+
+    Args:
+        tokenizer: the backbone's own; it decides whether there are token types.
+        examples: what to tokenise; either all are pairs or none is.
+        labels: the targets, one an example.
+        max_length: tokens kept, special ones included.
+        padding: "longest" in the batch, or "max_length" always, as the released code does.
+    """
+    pairs = [example.pair for example in examples] if examples[0].pair is not None else None
+    tokens = tokenizer([e.text for e in examples], pairs, truncation=True, max_length=max_length)
+    lengths = np.array([len(ids) for ids in tokens["input_ids"]])
+    width = max_length if padding == "max_length" else int(lengths.max())
+    fill = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
+    inputs = {name: _matrix(tokens[name], width, fill[name]) for name in fill if name in tokens}
+    return Encoded(inputs, lengths, labels, max_length if padding == "max_length" else None)
+
+
+def _matrix(rows: list[list[int]], width: int, fill: int) -> Tensor:
+    matrix = np.full((len(rows), width), fill, dtype=np.int32)
+    for target, row in zip(matrix, rows, strict=True):
+        target[: len(row)] = row
+    return torch.from_numpy(matrix)
+
+
+def epoch_order(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, *, group: bool) -> np.ndarray:
+    """The order of the examples in one epoch: a pure function of its arguments.
+
+    With `group`, batches hold examples of similar length: a random permutation is cut into runs of
+    `MEGABATCH` batches, each run sorted by length and cut into batches, and the order of the batches drawn
+    again. The examples left over from full batches are drawn before grouping, so that they are not always
+    the longest, and come last.
+
+    Args:
+        lengths: tokens of each example (n,).
+        batch_size: examples of one optimiser step.
+        seed: the run's.
+        epoch: from 0.
+        group: whether to group by length, or only to shuffle.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(lengths))
+    if not group:
+        return order
+    num_batches = len(order) // batch_size
+    full, rest = order[: num_batches * batch_size], order[num_batches * batch_size :]
+    runs = [full[i : i + MEGABATCH * batch_size] for i in range(0, len(full), MEGABATCH * batch_size)]
+    ordered = [run[np.argsort(lengths[run], kind="stable")] for run in runs]
+    batches = np.concatenate([*ordered, full[:0]]).reshape(num_batches, batch_size)
+    return np.concatenate([batches[generator.permutation(num_batches)].reshape(-1), rest])
+
+
+class EpochSampler(Sampler[int]):
+    """Hands `epoch_order` of the epoch that `epoch` names to a DataLoader."""
+
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, *, group: bool) -> None:
+        self.lengths, self.batch_size, self.seed, self.group = lengths, batch_size, seed, group
+        self.epoch = 0
+
+    def __iter__(self) -> Iterator[int]:
+        order = epoch_order(self.lengths, self.batch_size, self.seed, self.epoch, group=self.group)
+        return iter(order.tolist())
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+class Rows(Dataset[tuple[Encoded, int]]):
+    """Examples in a fixed order, each as its table and row; `collate` turns a batch of them into tensors."""
+
+    def __init__(self, encoded: Encoded, order: np.ndarray) -> None:
+        self.encoded, self.order = encoded, order.tolist()
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, position: int) -> tuple[Encoded, int]:
+        return self.encoded, self.order[position]
+
+
+def collate(items: Sequence[tuple[Encoded, int]]) -> dict[str, Tensor]:
+    """The batch of some items of `Rows`."""
+    return items[0][0].batch([row for _, row in items])

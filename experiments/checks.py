@@ -1,0 +1,120 @@
+"""Checks across the whole configuration, before any model is loaded; they collect every problem."""
+
+import importlib.util
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from experiments import method_checks, methods, options, tasks
+from experiments.config import Config, OptimConfig
+from experiments.record_schema import PART
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "data.source": ("synthetic", "hub", "local"),
+    "data.padding": ("longest", "max_length"),
+    "model.source": ("hub", "local", "tiny", "scratch"),
+    "model.dtype": ("float32",),
+    "optim.schedule": ("linear",),
+    "tracker.name": ("none", "wandb"),
+    "tracker.mode": ("offline", "online"),
+}
+AT_LEAST_ONE = ("optim.epochs", "optim.batch_size", "optim.eval_every_epochs", "data.max_length")
+NOT_NEGATIVE = ("seed", "optim.head_weight_decay", "optim.adapter_weight_decay", "optim.full_weight_decay")
+RATES = ("head_lr", "bank_lr", "logits_lr", "adapter_lr", "full_lr")
+
+
+def check(cfg: Config) -> list[str]:
+    """Every problem of a configuration, one sentence each; none for a run that can start."""
+    found = [*_choices(cfg), *_numbers(cfg), *_places(cfg), *_names(cfg)]
+    found += [*_task(cfg)]
+    found += method_checks.problems(cfg.method, cfg.targets)
+    return found + [*_rates(cfg.optim, cfg.method.name, methods.rates(cfg.method))]
+
+
+def _value(cfg: Config, place: str) -> object:
+    value: object = cfg
+    for part in place.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _choices(cfg: Config) -> Iterator[str]:
+    for place, choices in CHOICES.items():
+        value = _value(cfg, place)
+        if value not in choices:
+            yield options.unknown(place, value, choices)
+
+
+def _numbers(cfg: Config) -> Iterator[str]:
+    for places, least in ((AT_LEAST_ONE, 1), (NOT_NEGATIVE, 0)):
+        for place in places:
+            value = _value(cfg, place)
+            if not least <= value < math.inf:  # type: ignore[operator]  # the schema makes these numbers
+                yield f"{place}: {value} is out of range; it is a finite number of {least} or more"
+    if not 0 < cfg.data.train_fraction <= 1:
+        yield f"data.train_fraction: {cfg.data.train_fraction} is outside 0 < fraction <= 1"
+    if not 0 <= cfg.optim.warmup_ratio < 1:
+        yield f"optim.warmup_ratio: {cfg.optim.warmup_ratio} is outside 0 <= ratio < 1"
+    if cfg.scale.num_threads is not None and cfg.scale.num_threads < 1:
+        yield f"scale.num_threads: {cfg.scale.num_threads} is too small; give 1 or more, or null"
+    norm, micro, batch = cfg.optim.max_grad_norm, cfg.optim.micro_batch_size, cfg.optim.batch_size
+    if norm is not None and not 0 < norm < math.inf:
+        yield f"optim.max_grad_norm: {norm} is not positive; null means no clipping"
+    if micro is not None and (micro < 1 or batch % micro):
+        yield f"optim.micro_batch_size: {micro} does not divide optim.batch_size, {batch}"
+
+
+def _task(cfg: Config) -> Iterator[str]:
+    try:
+        tasks.build(cfg.task, cfg.data)
+    except ValueError as error:
+        yield f"task: {error}"
+
+
+def _places(cfg: Config) -> Iterator[str]:
+    """Files that must be there, and settings that would be ignored."""
+    if cfg.data.source == "local":
+        yield from _folder(
+            "data.root", cfg.data.root, "the folder that holds the task's folders (CoLA, SST-2, ...)"
+        )
+    elif cfg.data.root is not None:
+        yield f"data.root: source {cfg.data.source} reads no files; choose data=local to use {cfg.data.root}"
+    if cfg.model.source == "local":
+        yield from _folder(
+            "model.path", cfg.model.path, "the folder of the model (config.json, weights, tokenizer)"
+        )
+    elif cfg.model.source == "hub" and not cfg.model.path:
+        yield "model.path: source hub needs the model's name on the hub"
+    if cfg.tracker.name == "wandb" and importlib.util.find_spec("wandb") is None:
+        yield "tracker: wandb is not installed; `pip install wandb`, or choose tracker=none"
+
+
+def _folder(place: str, value: str | None, what: str) -> Iterator[str]:
+    if not value:
+        yield f"{place}: source local needs {place}=..., {what}"
+    elif not Path(os.path.expanduser(value)).is_dir():
+        yield f"{place}: {value} is not a folder; give {what}"
+
+
+def _names(cfg: Config) -> Iterator[str]:
+    """Names that become parts of a path."""
+    places = ("task.name", "model.name", "method.name", "targets.name", "variant", "scale.name")
+    for place in places:
+        value = str(_value(cfg, place))
+        if not re.fullmatch(PART, value):
+            yield f"{place}: {value!r} is no plain name; use letters, digits and _ . + = -"
+
+
+def _rates(optim: OptimConfig, method: str, used: Sequence[str]) -> Iterator[str]:
+    """Each rate that the method uses must be given, no other may be."""
+    given: Mapping[str, float | None] = {name: getattr(optim, name) for name in RATES}
+    for name, value in given.items():
+        if name in used and value is None:
+            yield f"optim.{name}: method {method} needs it, and no tuned table gives it; set optim.{name}=..."
+        elif name not in used and value is not None:
+            uses = ", ".join(used) or "none"
+            yield f"optim.{name}: method {method} has no use for it; its learning rates are: {uses}"
+        elif value is not None and not 0 <= value < math.inf:
+            yield f"optim.{name}: {value} is no learning rate; it is 0 or more"

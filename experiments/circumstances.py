@@ -1,0 +1,92 @@
+"""Where and when a run happened: the part of a record that is not the same when the run is repeated."""
+
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PROJECT = Path(__file__).resolve().parents[1]
+PACKAGES = (
+    "vblora",
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "numpy",
+    "scipy",
+)
+
+
+class LaunchError(RuntimeError):
+    """The command was started in a way that it does not support; the message says how to start it."""
+
+
+def require_one_process() -> None:
+    """Refuse a launcher of several processes for one run, before they wait for one another.
+
+    Raises:
+        LaunchError: torchrun or a launcher like it started this process as one of several.
+    """
+    size = os.environ.get("WORLD_SIZE", "1")
+    if size != "1":
+        raise LaunchError(
+            f"WORLD_SIZE is {size}: one run on several devices is not in this version. Start it without "
+            "torchrun, in one process; several runs at a time: -m launcher=joblib or launcher=slurm"
+        )
+
+
+def now() -> str:
+    """The time, in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def here() -> dict[str, Any]:
+    """Code, versions and machine, as they are now."""
+    return {**_constant(), "num_threads": torch.get_num_threads(), "tf32": tf32(), "device": device()}
+
+
+def tf32() -> bool:
+    """Whether a GPU multiplies float32 matrices in TF32, with 10 bits of mantissa instead of 23."""
+    return bool(torch.backends.cuda.matmul.fp32_precision == "tf32")
+
+
+def device() -> str:
+    """What the Trainer computes on."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+@functools.cache
+def _constant() -> dict[str, Any]:
+    """What cannot change while a process lives."""
+    changes = _git("status", "--porcelain")
+    return {
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_dirty": None if changes is None else bool(changes),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says, or None where there is no git or no repository."""
+    command = ["git", "-C", str(PROJECT), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

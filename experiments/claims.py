@@ -1,0 +1,123 @@
+"""Who may run: a finished run is skipped, one with another record refused, and one process runs it.
+
+The lock lies in the cache, as the run's checkpoints do: `<cache>/locks/<scale>/<run_id>.lock`. The operating
+system frees it when its process dies, however that happens.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+from experiments import records
+from experiments.config import Config, run_id
+from experiments.identity import described, flat, run_hash
+from experiments.records import RecordError, RunRecord
+
+
+class ClaimError(Exception):
+    """The run cannot be run now; the message says why and what to do."""
+
+
+class BusyError(ClaimError):
+    """Another process is running this run."""
+
+
+def record_path(cfg: Config) -> Path:
+    """Where the run's record lies."""
+    return records.path_of(Path(cfg.paths.results), cfg.scale.name, run_id(cfg))
+
+
+def answers_path(cfg: Config) -> Path:
+    """Where the run's answers lie: beside its record."""
+    return record_path(cfg).with_suffix(".answers.jsonl")
+
+
+def new_answers_path(cfg: Config) -> Path:
+    """Where its answers wait until its record is written, so that a repeat leaves the old pair whole."""
+    return record_path(cfg).with_suffix(".answers.new")
+
+
+def checkpoint_dir(cfg: Config) -> Path:
+    """The run's own folder of checkpoints."""
+    return Path(cfg.paths.cache) / "checkpoints" / cfg.scale.name / run_id(cfg)
+
+
+def finished(cfg: Config) -> RunRecord | None:
+    """The record of this very run if it is finished, unless `force` asks to repeat it.
+
+    A failed or cancelled record holds no number and gives way to a new run.
+
+    Raises:
+        ClaimError: the place is taken by a finished run with other settings, or by a file that is no record.
+    """
+    path = record_path(cfg)
+    if cfg.force or not path.exists():
+        return None
+    try:
+        record = records.read(path)
+    except RecordError as error:
+        raise ClaimError(f"{error}; move it away, or replace it with force=true") from error
+    if record.status != "success":
+        return None
+    if record.hash != run_hash(cfg):
+        raise ClaimError(
+            f"{path}: holds this run with other settings ({_difference(record, cfg)}); repeat it "
+            "with force=true, or keep both by naming this one: variant=<name>"
+        )
+    if _folders(record.config) != _folders(described(cfg)):
+        raise ClaimError(
+            f"{path}: was made from another folder ({_difference(record, cfg)}); see force, variant"
+        )
+    return record
+
+
+def holds_result(cfg: Config) -> bool:
+    """Whether a finished run lies where this run's record goes."""
+    try:
+        return records.read(record_path(cfg)).status == "success"
+    except RecordError:
+        return False
+
+
+@contextlib.contextmanager
+def claim(cfg: Config) -> Iterator[RunRecord | None]:
+    """Hold the run for this process while the block runs.
+
+    Yields:
+        Its record if it is finished, which then need not run; else None.
+
+    Raises:
+        BusyError: another process holds it.
+        ClaimError: see `finished`.
+        OSError: a folder cannot be written, which is better known before training than after.
+    """
+    _make_writable(record_path(cfg).parent)
+    lock = Path(cfg.paths.cache) / "locks" / cfg.scale.name / f"{run_id(cfg)}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(lock, timeout=0):
+            yield finished(cfg)
+    except filelock.Timeout as error:
+        raise BusyError(f"{run_id(cfg)}: another process is running it") from error
+
+
+def _make_writable(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _folders(config: object) -> tuple[object, object]:
+    assert isinstance(config, dict)
+    return config["data"]["root"], config["model"]["path"]
+
+
+def _difference(record: RunRecord, cfg: Config) -> str:
+    """The settings in which a record and a config differ."""
+    before, now = flat(record.config), flat(described(cfg))
+    keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    shown = [f"{key} {before.get(key)} there, {now.get(key)} here" for key in keys[:5]]
+    return ", ".join(shown) + (", ..." if len(keys) > 5 else "") or "none that it shows"

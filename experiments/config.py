@@ -1,0 +1,223 @@
+"""The configuration of a run: one dataclass per Hydra group, and its run_id.
+
+`conf/` holds the values, `experiments/composing.py` reads them into these classes, `experiments/checks.py`
+checks them. The rest of the code receives these classes and never sees Hydra.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+VARIANTS = ("paper", "released")  # the variants that choose values; any other variant only names a run
+
+
+class ConfigError(Exception):
+    """A configuration that cannot run; the message lists every problem found.
+
+    Attributes:
+        problems: one sentence for each problem.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__("\n  - ".join([f"{count} in the configuration:", *self.problems]))
+
+    def __reduce__(self) -> tuple[type["ConfigError"], tuple[list[str]]]:
+        """Copy by the problems, so that the error survives the way back from a worker process."""
+        return ConfigError, (self.problems,)
+
+
+@dataclass
+class TaskConfig:
+    """What is learned: a family of tasks and one task of it."""
+
+    family: str = MISSING
+    name: str = MISSING
+
+
+@dataclass
+class DataConfig:
+    """Where examples come from and how they are cut.
+
+    Attributes:
+        source: "synthetic" (made here), "hub" (downloaded) or "local" (official files under `root`).
+        root: folder of the local files; required for source "local".
+        revision: commit of the data set on the hub; None for its newest, whose commit the record then names.
+        train_fraction: part of the training set that is used, in (0, 1].
+        max_length: tokens after which an input is cut off.
+        padding: "longest" of the batch, or always to "max_length" as the released code does.
+        group_by_length: batches of inputs of similar length.
+        standardise_targets: a regression learns targets of mean 0 and deviation 1 on its training set;
+            answers and scores stay in the labels' units.
+    """
+
+    source: str = MISSING
+    root: str | None = None
+    revision: str | None = None
+    train_fraction: float = 1.0
+    max_length: int = MISSING
+    padding: str = "longest"
+    group_by_length: bool = True
+    standardise_targets: bool = False
+
+
+@dataclass
+class ModelConfig:
+    """The backbone.
+
+    Attributes:
+        name: its name in run_ids and tables.
+        source: "hub", "local" (a folder), "tiny" (pretrained here) or "scratch" (tiny, not pretrained).
+        path: hub name or folder; not used by tiny and scratch.
+        revision: commit on the hub; None for the newest, whose commit the record then names.
+        dtype: number format of the weights.
+    """
+
+    name: str = MISSING
+    source: str = MISSING
+    path: str | None = None
+    revision: str | None = None
+    dtype: str = "float32"
+
+
+@dataclass
+class MethodConfig:
+    """How the backbone is tuned.
+
+    Attributes:
+        name: the method's key in run_ids and tables.
+        library: "none" (full fine-tuning, head only), "vblora" or "peft".
+        options: arguments of the library's own configuration class, by its names.
+    """
+
+    name: str = MISSING
+    library: str = MISSING
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class TargetsConfig:
+    """Which layers are adapted: endings of module names."""
+
+    name: str = MISSING
+    modules: list[str] = field(default_factory=list)
+
+
+@dataclass
+class OptimConfig:
+    """AdamW with a linear schedule, and learning rates; a method must be given those it uses, and no other.
+
+    Attributes:
+        epochs: passes over the training set.
+        batch_size: examples in one optimiser step.
+        micro_batch_size: examples in one forward; None for `batch_size`, else a divisor of it.
+        warmup_ratio: part of all steps in which the rates rise from 0.
+        schedule: "linear": rates fall to 0 at the last step.
+        max_grad_norm: clips the norm of all gradients together; None for no clipping.
+        head_lr, head_weight_decay: the task's head.
+        bank_lr, logits_lr: VB-LoRA's vector bank and logits; they have no weight decay.
+        adapter_lr, adapter_weight_decay: every other adapter.
+        full_lr, full_weight_decay: the backbone in full fine-tuning.
+        eval_every_epochs: epochs from one evaluation to the next; the last epoch is always evaluated.
+    """
+
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    micro_batch_size: int | None = None
+    warmup_ratio: float = MISSING
+    schedule: str = "linear"
+    max_grad_norm: float | None = None
+    head_lr: float | None = None
+    head_weight_decay: float = 0.0
+    bank_lr: float | None = None
+    logits_lr: float | None = None
+    adapter_lr: float | None = None
+    adapter_weight_decay: float = 0.0
+    full_lr: float | None = None
+    full_weight_decay: float = 0.0
+    eval_every_epochs: int = 1
+
+
+@dataclass
+class ScaleConfig:
+    """How large: records of different scales never mix.
+
+    Attributes:
+        name: folder of the records.
+        num_threads: CPU threads of torch, as they can change the last bits of a result; None: torch's choice.
+        seeds: the seeds of a whole grid, as Hydra's sweep syntax writes them.
+    """
+
+    name: str = MISSING
+    num_threads: int | None = None
+    seeds: str = "0"
+
+
+@dataclass
+class TrackerConfig:
+    """Where curves can be watched; records never depend on it.
+
+    Attributes:
+        name: "none" or "wandb".
+        mode: of W&B: "offline" or "online".
+        project: of W&B.
+        entity: of W&B: user or team; None for its default.
+    """
+
+    name: str = "none"
+    mode: str = "offline"
+    project: str = "vblora"
+    entity: str | None = None
+
+
+@dataclass
+class PathsConfig:
+    """Folders, from where the command is called, and how often they are written to; no outcome depends on it.
+
+    Attributes:
+        results: records.
+        cache: everything that can be made again: checkpoints, backbones, locks.
+        save_seconds: seconds between checkpoints; 0 writes one at every step.
+    """
+
+    results: str = "results/runs"
+    cache: str = ".cache"
+    save_seconds: float = 30.0
+
+
+@dataclass
+class Config:
+    """A whole run.
+
+    Attributes:
+        variant: "paper" or "released" choose values where the two differ; another name tells set values apart
+            (`k3`). Without a name, they get 8 digits of their hash, also where a value is the tuned one.
+        force: repeat a finished run and replace its record.
+        check: check the configuration and stop there.
+        tuned: the table of the method and the model, read by `${tuned:...}`; no setting itself.
+    """
+
+    task: TaskConfig = field(default_factory=TaskConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    method: MethodConfig = field(default_factory=MethodConfig)
+    targets: TargetsConfig = field(default_factory=TargetsConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    seed: int = 0
+    variant: str = "paper"
+    force: bool = False
+    check: bool = False
+    tuned: dict[str, Any] = field(default_factory=dict)
+
+
+def run_id(cfg: Config) -> str:
+    """`<family>/<task>/<model>/<method>-<targets>[-<variant>]/seed<n>`; "paper" is not written."""
+    variant = "" if cfg.variant == "paper" else f"-{cfg.variant}"
+    row = f"{cfg.method.name}-{cfg.targets.name}{variant}"
+    return f"{cfg.task.family}/{cfg.task.name}/{cfg.model.name}/{row}/seed{cfg.seed}"

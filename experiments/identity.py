@@ -1,0 +1,53 @@
+"""Which run is which: the settings that can change its outcome, its hash, and what its record says of it."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.config import Config
+from experiments.versions import versions
+
+
+def settings(cfg: Config) -> dict[str, Any]:
+    """Everything configured that can change a run's outcome, as plain data.
+
+    Left out: tracker, folders (a record names data and model by their content), force, a grid's list of
+    seeds, and the variant and the tuned table, whose chosen values stand in the other groups.
+    """
+    plain = asdict(cfg)
+    for key in ("tracker", "paths", "force", "check", "variant", "tuned"):
+        del plain[key]
+    del plain["scale"]["seeds"], plain["data"]["root"]
+    if cfg.model.source == "local":
+        del plain["model"]["path"]
+    return plain
+
+
+def described(cfg: Config) -> dict[str, Any]:
+    """The configuration as a record keeps it: settings, versions, variant, names of folders."""
+    plain = settings(cfg) | {"versions": versions(cfg), "variant": cfg.variant}
+    for group, key, folder in (("data", "root", cfg.data.root), ("model", "path", cfg.model.path)):
+        if key not in plain[group]:
+            plain[group][key] = folder and Path(os.path.abspath(folder)).name
+    return plain
+
+
+def run_hash(cfg: Config) -> str:
+    """SHA-256 over settings and versions as canonical JSON, in hexadecimal digits."""
+    content = settings(cfg) | {"versions": versions(cfg)}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def flat(config: object, place: str = "") -> dict[str, object]:
+    """The leaves of nested settings by full key: {"optim": {"epochs": 3}} gives {"optim.epochs": 3}."""
+    if not isinstance(config, dict):
+        return {place: config}
+    return {
+        key: value
+        for name, part in config.items()
+        for key, value in flat(part, f"{place}.{name}".lstrip(".")).items()
+    }

@@ -1,0 +1,137 @@
+"""A whole run, from a configuration to its record.
+
+record = run(load(["row=vblora_qv", "task=cola", "seed=0"]))
+"""
+
+import gc
+import shutil
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from experiments import bars, circumstances, claims, methods, models, records, tasks, tracking, training
+from experiments.config import Config, run_id
+from experiments.grading import answers
+from experiments.identity import described, run_hash
+from experiments.records import RunRecord
+
+MEASURED = ("train_seconds", "eval_seconds", "peak_bytes", "num_resumes", "checkpoint_bytes", "model_bytes")
+Parts = tuple[dict[str, Any], dict[str, Any]]
+"""A record's outcome, and what of its circumstances training knows."""
+
+
+def run(cfg: Config) -> RunRecord:
+    """Run, unless it is finished, and write its record.
+
+    An error gives a record with status "failed". Ctrl-C gives one with status "cancelled" and goes on to the
+    caller.
+
+    Raises:
+        LaunchError: several processes were started for one run.
+        ClaimError: the run is another process's, or its place is taken by other settings.
+        OSError: the record cannot be written.
+        KeyboardInterrupt: after the record is written.
+    """
+    circumstances.require_one_process()
+    with claims.claim(cfg) as finished, machine(cfg):
+        if finished is not None:
+            return finished
+        transformers.utils.logging.disable_progress_bar()  # `progress` shows ours
+        started, begin = circumstances.now(), time.perf_counter()
+
+        def write(status: str, parts: Parts | None = None, error: BaseException | None = None) -> RunRecord:
+            outcome, measured = parts or (None, {})
+            about = (
+                circumstances.here() | measured | {"started_at": started, "finished_at": circumstances.now()}
+            )
+            about["total_seconds"] = time.perf_counter() - begin
+            failure = _described(error) if status == "failed" and error else None
+            settings = run_id(cfg), cfg.scale.name, status, run_hash(cfg), described(cfg)
+            record = RunRecord(*settings, outcome, about, failure)
+            if status == "success" or not claims.holds_result(
+                cfg
+            ):  # a failed repeat keeps the finished record
+                records.write(record, Path(cfg.paths.results))
+            return record
+
+        try:
+            record = write("success", work(cfg))
+            claims.new_answers_path(cfg).replace(claims.answers_path(cfg))
+        except KeyboardInterrupt:
+            write("cancelled")
+            raise
+        except Exception as error:
+            return write("failed", error=error)
+        shutil.rmtree(claims.checkpoint_dir(cfg), ignore_errors=True)
+        return record
+
+
+def work(cfg: Config) -> Parts:
+    """Seed, task, backbone, method, training, answers, scores."""
+    transformers.set_seed(cfg.seed)
+    task = tasks.build(cfg.task, cfg.data)
+    data = task.data()
+    backbone = models.load(cfg.model, task, Path(cfg.paths.cache))
+    method = methods.build(cfg.method, cfg.targets)
+    method.attach(backbone.model, models.head_modules(backbone.model))
+    with tracking.tracked(cfg) as tracker:
+        result = training.train(
+            backbone,
+            task,
+            data.splits,
+            method.param_groups(cfg.optim),
+            cfg.optim,
+            cfg.data,
+            seed=cfg.seed,
+            checkpoint_dir=claims.checkpoint_dir(cfg),
+            callbacks=bars.callbacks(run_id(cfg)),
+            report_to=tracker.report_to,
+            run_name=run_id(cfg),
+            identity=run_hash(cfg),
+            save_seconds=cfg.paths.save_seconds,
+        )
+        header = {"family": task.family, "task": task.name, "metric": task.metric, "version": task.version}
+        digest = answers.write(claims.new_answers_path(cfg), header, result.answers)
+        scores = answers.grade(answers.read(claims.new_answers_path(cfg)))
+        tracker.summarise({f"best/{name}": score for name, score in scores.items()} | method.counts())
+    outcome = {
+        "scores": scores,
+        "metric": task.metric,
+        **{name: getattr(result, name) for name in ("best_epoch", "last_scores", "history", "num_steps")},
+        **method.counts(),
+        "num_train_examples": len(data.splits["train"]),
+        "num_eval_examples": len(data.splits["validation"]),
+        "answers_sha256": digest,
+        "data": data.description,
+        "task_version": task.version,
+        "model_fingerprint": backbone.fingerprint,
+        "model_commit": backbone.commit,
+    }
+    measured = {name: getattr(result, name) for name in MEASURED}
+    return outcome, measured | {"tracker_url": tracker.url}
+
+
+@contextmanager
+def machine(cfg: Config) -> Iterator[None]:
+    """Torch's threads as configured; afterwards as before, and the run's memory free for the next one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(cfg.scale.num_threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _described(error: BaseException) -> Mapping[str, str]:
+    """An error as a record keeps it, without the frames, which hold the model."""
+    trace = "".join(traceback.format_exception(error))
+    return {"type": type(error).__name__, "message": str(error), "traceback": trace}

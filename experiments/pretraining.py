@@ -1,0 +1,197 @@
+"""The small pretrained encoder of scale tiny, made here, once, in about a minute.
+
+A RoBERTa of two layers learns the synthetic world's text by masked language modelling (Devlin et al. 2019,
+with masks drawn anew at every step as in Liu et al. 2019). Some tokens of a pair of sentences are hidden or
+replaced, and the model tells the original ones from the rest, which holds the other half of the pair.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM
+from transformers.utils import logging
+
+from experiments.data import synthetic
+from experiments.data.synthetic.corpus import text_pairs
+from experiments.data.synthetic.words import vocabulary
+from experiments.recipe import Recipe
+
+SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+"""In RoBERTa's order; a token's place is its id."""
+BOS, PAD, EOS, _, MASK = range(len(SPECIAL_TOKENS))
+NUM_TOKENS = len(SPECIAL_TOKENS) + len(vocabulary())
+MAX_TOKENS = 64
+"""More than twice the longest pair."""
+
+
+def tiny_backbone(cache: Path, recipe: Recipe | None = None) -> Path:
+    """Folder of the small pretrained RoBERTa, made if it is not there yet.
+
+    The folder appears whole or not at all, and only one process makes it while others wait. One recipe gives
+    the same bits every time on one machine: it is made on one thread of the CPU.
+
+    Args:
+        cache: folder that holds it, under `backbones/`.
+        recipe: what to make; the default is scale tiny's.
+
+    Returns:
+        A folder that `AutoModel` and `AutoTokenizer` load.
+    """
+    recipe = recipe or Recipe()
+    folder = cache / "backbones" / f"tiny-{recipe.key()}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            _build(folder, recipe)
+    return folder
+
+
+def _build(folder: Path, recipe: Recipe) -> None:
+    partial = folder.with_suffix(".partial")  # a killed build leaves one behind; the lock says it is nobody's
+    shutil.rmtree(partial, ignore_errors=True)
+    tokenizer, model = build_tokenizer(), pretrain(recipe)
+    with _no_bars():
+        model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    os.replace(partial, folder)
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a word, between RoBERTa's special tokens: <s> a </s></s> b </s>."""
+    ids = {word: number for number, word in enumerate((*SPECIAL_TOKENS, *vocabulary()))}
+    backend = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = processors.RobertaProcessing(
+        ("</s>", EOS), ("<s>", BOS), trim_offsets=False, add_prefix_space=False
+    )
+    names = {
+        "bos": "<s>",
+        "cls": "<s>",
+        "eos": "</s>",
+        "sep": "</s>",
+        "pad": "<pad>",
+        "unk": "<unk>",
+        "mask": "<mask>",
+    }
+    special = {f"{name}_token": token for name, token in names.items()}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=MAX_TOKENS, **special)
+
+
+def build_model(recipe: Recipe) -> RobertaForMaskedLM:
+    """The encoder with random weights; without dropout, as its steps are too few to learn by heart."""
+    config = RobertaConfig(
+        vocab_size=NUM_TOKENS,
+        hidden_size=recipe.width,
+        num_hidden_layers=recipe.num_layers,
+        num_attention_heads=recipe.num_heads,
+        intermediate_size=4 * recipe.width,
+        max_position_embeddings=MAX_TOKENS + PAD + 1,  # RoBERTa counts positions from the padding id on
+        type_vocab_size=1,
+        initializer_range=recipe.init_std,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    return RobertaForMaskedLM(config)
+
+
+def hide(tokens: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Choose tokens to be told, and hide or replace most of them.
+
+    Args:
+        tokens: ids, (batch, length).
+        recipe: the three ratios.
+        generator: where the choice comes from.
+
+    Returns:
+        What the model reads, and which tokens it is to tell; special tokens are never chosen.
+    """
+    draw = torch.rand(tokens.shape, generator=generator) / recipe.chosen_ratio
+    words = torch.randint(len(SPECIAL_TOKENS), NUM_TOKENS, tokens.shape, generator=generator)
+    chosen = (draw < 1) & (tokens >= len(SPECIAL_TOKENS))
+    seen = torch.where(draw < recipe.mask_ratio + recipe.random_ratio, words, tokens)
+    seen = torch.where(draw < recipe.mask_ratio, MASK, seen)
+    return torch.where(chosen, seen, tokens), chosen
+
+
+def pretrain(recipe: Recipe) -> RobertaForMaskedLM:
+    """Train a model from random weights on text of its own; the caller's random state stays as it was."""
+    with _one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = build_model(recipe).train()
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=recipe.peak_lr, weight_decay=recipe.weight_decay, fused=True
+        )
+        schedule = LambdaLR(optimizer, lambda step: _rise_and_fall(step, recipe))
+        for seen, tokens, chosen in tqdm(
+            _batches(recipe), "pretraining the tiny backbone", recipe.num_steps, leave=False, disable=None
+        ):
+            loss_of(model, seen, tokens, chosen).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+    trained: RobertaForMaskedLM = model.eval()
+    return trained
+
+
+def loss_of(model: RobertaForMaskedLM, seen: Tensor, tokens: Tensor, chosen: Tensor) -> Tensor:
+    """Mean cross-entropy over the chosen tokens; the vocabulary's logits are computed for these alone.
+
+    Args:
+        model: what reads `seen`.
+        seen: ids with some hidden, (batch, length).
+        tokens: the true ids.
+        chosen: which to tell.
+    """
+    hidden = model.roberta(seen, attention_mask=(tokens != PAD).long()).last_hidden_state
+    loss: Tensor = cross_entropy(model.lm_head(hidden[chosen]), tokens[chosen])
+    return loss
+
+
+def _batches(recipe: Recipe) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    first, second = zip(*text_pairs(recipe.num_pairs, f"{synthetic.VERSION}/{recipe.seed}"), strict=True)
+    text = build_tokenizer()(list(first), list(second), padding=True, return_tensors="pt")["input_ids"]
+    generator = torch.Generator().manual_seed(recipe.seed)
+    for _ in range(recipe.num_steps):
+        tokens = text[torch.randint(len(text), (recipe.batch_size,), generator=generator)]
+        tokens = tokens[:, : int((tokens != PAD).sum(dim=1).max())]
+        seen, chosen = hide(tokens, recipe, generator)
+        yield seen, tokens, chosen
+
+
+def _rise_and_fall(step: int, recipe: Recipe) -> float:
+    warmup = max(1.0, recipe.warmup_ratio * recipe.num_steps)
+    return min((step + 1) / warmup, (recipe.num_steps - step) / max(1.0, recipe.num_steps - warmup))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Two threads add up in another order, and are far slower than one beside another process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Without transformers' own bar for writing a file."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

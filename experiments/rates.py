@@ -1,0 +1,71 @@
+"""A rate search's table: for every setting the mean over tasks and seeds, the best of each row in bold.
+
+    python -m experiments.rates .cache/rates
+
+Each line holds the rates of one setting, as the records hold them. Settings that were tried
+on more seeds come first; only among those with the most can a row's best be.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import mean
+
+from experiments import records
+from experiments.records import RunRecord
+
+Row = tuple[str, str, str]
+Scores = dict[str, dict[int, float]]
+
+RATES = ("full_lr", "bank_lr", "logits_lr", "adapter_lr", "head_lr")
+TASKS = ("sst2", "mrpc", "cola", "qnli", "rte", "stsb")
+
+
+def collect(found: Iterable[RunRecord]) -> dict[Row, dict[str, Scores]]:
+    """Scores of finished runs by row (model, method, targets), rates, task and seed."""
+    rows: dict[Row, dict[str, Scores]] = defaultdict(
+        lambda: defaultdict(lambda: {task: {} for task in TASKS})
+    )
+    for record in found:
+        if record.outcome is not None:
+            identity, optim = record.identity, record.config["optim"]
+            rates = ", ".join(f"{name} {optim[name]:g}" for name in RATES if optim[name] is not None)
+            scores = rows[identity.model, identity.method, identity.targets][rates][identity.task]
+            scores[identity.seed] = record.outcome["scores"][record.outcome["metric"]]
+    return rows
+
+
+def lines(rows: dict[Row, dict[str, Scores]]) -> list[str]:
+    """The table as Markdown; a setting that lacks a task on all seeds has no mean."""
+    titles = ("model", "method", "targets", "rates", "seeds", "mean", *TASKS)
+    table = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
+    for row, settings in sorted(rows.items()):
+        ranked = sorted(settings.items(), key=lambda item: _rank(item[1]), reverse=True)
+        for place, (rates, scores) in enumerate(ranked):
+            num_seeds, average = _rank(scores)
+            shown = f"{100 * average:.1f}" if num_seeds else "–"
+            shown = f"**{shown}**" if num_seeds and place == 0 else shown
+            cells = [f"{100 * mean(of.values()):.1f}" if of else "–" for of in scores.values()]
+            table.append(f"| {' | '.join([*row, rates, str(num_seeds), shown, *cells])} |")
+    return table
+
+
+def _rank(scores: Scores) -> tuple[int, float]:
+    """Seeds that all tasks have, and the mean over the tasks' means."""
+    seeds = set.intersection(*(set(of) for of in scores.values()))
+    return len(seeds), mean(mean(of[seed] for seed in seeds) for of in scores.values()) if seeds else 0.0
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description="The table of a rate search at scale tiny, as Markdown.")
+    parser.add_argument("root", type=Path, help="folder of the search's records")
+    found = records.find([parser.parse_args().root], "tiny")
+    for problem in found.problems:
+        print(f"left out: {problem.path}: {problem.message}")
+    print("\n".join(lines(collect(found.records))))
+
+
+if __name__ == "__main__":
+    main()

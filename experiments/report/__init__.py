@@ -1,0 +1,1 @@
+"""From records to tables: `python -m experiments.report --help`. No record, no number."""

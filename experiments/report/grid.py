@@ -1,0 +1,81 @@
+"""Which runs a table needs at a scale, and the commands that make them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from experiments.report import published
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+FAMILY = "glue"
+# Scales whose whole grid a table shows; elsewhere it shows the rows that there are.
+MODELS = {"tiny": ("tiny_roberta",), "paper": ("roberta_base", "roberta_large")}
+PATTERN_MODEL = "roberta_base"  # its rows of Table 1 are the grid of every model that the paper does not have
+
+
+class RowKey(NamedTuple):
+    """A row of a table: what its runs share beside task and seed."""
+
+    model: str
+    method: str
+    targets: str
+    variant: str = "paper"
+
+
+# What tiny rows are measured against: the head alone, and a backbone that was never pretrained.
+CONTROLS = {"tiny": (RowKey("tiny_roberta", "head", "none"), RowKey("tiny_scratch", "vblora", "qv"))}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The runs of Table 1 at one scale: rows x tasks x seeds."""
+
+    scale: str
+    rows: list[RowKey]
+    tasks: list[str]
+    seeds: list[int]
+
+
+def printed_rows(model: str = PATTERN_MODEL) -> list[tuple[str, str]]:
+    """Method and targets of the rows that Table 1 prints for a model, in order."""
+    return [(row.method, row.targets) for row in published.rows("table1") if row.model == model]
+
+
+def load(scale: str) -> Grid:
+    """The grid of a scale; without rows where the scale has no fixed grid."""
+    models = MODELS.get(scale, ())
+    rows = [RowKey(model, *row) for model in models for row in printed_rows(model) or printed_rows()]
+    return Grid(scale, [*rows, *CONTROLS.get(scale, ())], published.columns("table1"), seeds(scale))
+
+
+def seeds(scale: str) -> list[int]:
+    """The seeds that conf/scale/<scale>.yaml sets for a whole grid; none for a scale without such a file."""
+    path = CONF / "scale" / f"{scale}.yaml"
+    if not path.is_file():
+        return []
+    text = str(yaml.safe_load(path.read_text(encoding="utf-8"))["scale"]["seeds"])
+    return [int(part) for part in text.split(",")]
+
+
+def run_id(row: RowKey, task: str, seed: int) -> str:
+    """The run_id of one run of the grid."""
+    variant = "" if row.variant == "paper" else f"-{row.variant}"
+    return f"{FAMILY}/{task}/{row.model}/{row.method}-{row.targets}{variant}/seed{seed}"
+
+
+def row_choice(method: str, targets: str) -> str:
+    """The name in conf/row of a method and its targets."""
+    return method if targets in ("full", "none") else f"{method}_{targets}"
+
+
+def command(scale: str, row: RowKey, tasks: Iterable[str], wanted: Sequence[int]) -> str:
+    """The shell command that makes the runs of a row; local folders are left for the user to fill in."""
+    words = [f"scale={scale}", f"model={row.model}", f"row={row_choice(row.method, row.targets)}"]
+    words += [f"task={','.join(tasks)}", f"seed={','.join(map(str, wanted))}"]
+    words += [f"variant={row.variant}"] if row.variant == "released" else []
+    words += ["model.path=FOLDER", "data.root=FOLDER"] if scale == "minilm" else []
+    words += [f"# and the settings of {row.variant}"] if row.variant not in ("paper", "released") else []
+    return " ".join(["python -m experiments.run -m", *words])

@@ -1,0 +1,37 @@
+"""What keys of run_ids are called in tables."""
+
+METHODS = {
+    "full": "Full fine-tuning",
+    "head": "Head only",
+    "none": "Not tuned",
+    "lora": "LoRA",
+    "vera": "VeRA",
+    "tied_lora": "Tied-LoRA",
+    "lora_xs": "LoRA-XS",
+    "unilora": "Uni-LoRA",
+    "vblora": "VB-LoRA",
+}
+MODELS = {
+    "roberta_base": "RoBERTa-base",
+    "roberta_large": "RoBERTa-large",
+    "gpt2_medium": "GPT-2 medium",
+    "gpt2_large": "GPT-2 large",
+    "llama2_7b": "Llama 2 7B",
+    "llama2_13b": "Llama 2 13B",
+    "mistral_7b": "Mistral 7B",
+    "gemma_7b": "Gemma 7B",
+    "minilm": "all-MiniLM-L6-v2",
+    "tiny_roberta": "tiny RoBERTa",
+    "tiny_scratch": "tiny RoBERTa, not pretrained",
+}
+TASKS = {"sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "rte": "RTE", "stsb": "STS-B"}
+TABLES = {"table1": "1", "table2": "2", "table3": "3", "table4": "4"}
+UNSPOKEN_TARGETS = ("full", "none")
+
+
+def row_name(method: str, targets: str, variant: str = "paper") -> str:
+    """A row as a table calls it: method, targets where there is a choice, a variant not the paper's."""
+    parts = [METHODS.get(method, method)]
+    parts += [targets] if targets not in UNSPOKEN_TARGETS else []
+    parts += [f"({variant})"] if variant != "paper" else []
+    return " ".join(parts)

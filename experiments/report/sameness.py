@@ -1,0 +1,61 @@
+"""Which runs may share a cell: those with equal settings, data, task and backbone. Others make no median."""
+
+import json
+
+from experiments.records import Found, RunRecord
+from experiments.report import cells
+
+# What the seeds of a cell must share: groups of the config, and parts of the outcome by their names here.
+SETTINGS = ("task", "data", "model", "method", "targets", "optim", "scale")
+MEASURED = {"task_version": "version of the task", "model_fingerprint": "backbone"}
+FOLDERS = {"data": "root", "model": "path"}  # names of the user's folders; what they hold is compared itself
+
+
+def differences(one: RunRecord, other: RunRecord) -> list[str]:
+    """What two runs do not share, in words; nothing where a median over both means something."""
+    ours, theirs = _shared(one), _shared(other)
+    return [name for name, value in ours.items() if theirs[name] != value]
+
+
+def separate(found: Found) -> tuple[list[RunRecord], list[tuple[RunRecord, RunRecord]]]:
+    """Leave one kind of runs in each cell.
+
+    The measure is the run under the first root (the user's own) that ended last, or without one the last of
+    all. Runs that differ from it are left out.
+
+    Returns:
+        The records that stay, and each that is left out beside the one it differs from.
+    """
+    left_out: dict[str, tuple[RunRecord, RunRecord]] = {}
+    for members in cells.by_cell(found.records).values():
+        measure = max(members, key=lambda run: (run.run_id in found.from_first_root, *_age(run)))
+        left_out |= {run.run_id: (run, measure) for run in members if differences(measure, run)}
+    return [run for run in found.records if run.run_id not in left_out], list(left_out.values())
+
+
+def _age(run: RunRecord) -> tuple[str, int]:
+    """Rises from older to newer runs; times are UTC in one form, and the seed decides a tie."""
+    return str(run.circumstances.get("finished_at", "")), run.identity.seed
+
+
+def _shared(run: RunRecord) -> dict[str, str]:
+    """The shared parts of a finished run as text, by their names."""
+    outcome = run.outcome or {}
+    parts = {f"settings of {group}": _settings(run, group) for group in SETTINGS}
+    parts["data"] = outcome["data"].get("sha256")
+    parts |= {name: outcome[key] for key, name in MEASURED.items() if not _is_random(run, key)}
+    return {name: json.dumps(value, sort_keys=True) for name, value in parts.items()}
+
+
+def _settings(run: RunRecord, group: str) -> object:
+    value = run.config.get(group)
+    if not isinstance(value, dict):
+        return value
+    folder = FOLDERS.get(group) if value.get("source") == "local" else None
+    return {key: part for key, part in value.items() if key != folder}
+
+
+def _is_random(run: RunRecord, key: str) -> bool:
+    """A backbone that was never pretrained has other weights with each seed."""
+    model = run.config.get("model")
+    return key == "model_fingerprint" and isinstance(model, dict) and model.get("source") == "scratch"

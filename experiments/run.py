@@ -1,0 +1,95 @@
+"""The command: one run, or a sweep with -m.
+
+    python -m experiments.run row=vblora_qv task=cola seed=1
+    python -m experiments.run -m experiment=glue launcher=joblib
+
+Finished runs are skipped. Each run leaves a record under `results/runs/<scale>/`, a failed one too. The exit
+code is 1 if any failed, was lost or is another process's, and 130 after Ctrl-C.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from experiments import claims, composing, finished, progress, sweeps
+from experiments.config import Config, run_id
+from experiments.progress import Outcome
+from experiments.records import RunRecord
+
+os.environ.setdefault(
+    "TOKENIZERS_PARALLELISM", "false"
+)  # its threads and our processes would share the same cores
+
+
+def attempt(composed: DictConfig) -> Outcome:
+    """Run one job to its end and say how it ended; only Ctrl-C gets out."""
+    about = HydraConfig.get()
+    label, begin = " ".join(about.overrides.task) or "run", time.perf_counter()
+    try:
+        cfg, problems = composing.name(composed, about.runtime.choices, about.overrides.task)
+        label = run_id(cfg)
+        if not problems and claims.finished(cfg) is not None:
+            return Outcome(label, "skipped", "finished before; force=true repeats it", _record(cfg))
+        composing.require(cfg, problems)
+        return Outcome(label, "checked") if cfg.check else _run(cfg, begin)
+    except claims.BusyError as error:
+        return Outcome(label, "busy", str(error).partition(": ")[2])
+    except Exception as error:  # the sweep goes on, and its summary names the failure
+        return Outcome(label, "failed", str(error) or type(error).__name__)
+
+
+def _run(cfg: Config, begin: float) -> Outcome:
+    from experiments import pipeline  # here, as it imports torch, which skipping does not need
+
+    record = pipeline.run(cfg)
+    return Outcome(run_id(cfg), record.status, _said(record), _record(cfg), time.perf_counter() - begin)
+
+
+def _said(record: RunRecord) -> str:
+    """The score, or the first line of the error."""
+    if record.outcome is not None:
+        metric = record.outcome["metric"]
+        return f"{metric} {record.outcome['scores'][metric]:.4f}"
+    return f"{record.error['type']}: {record.error['message']}".splitlines()[0] if record.error else ""
+
+
+def _record(cfg: Config) -> str:
+    return str(claims.record_path(cfg))
+
+
+def job(composed: DictConfig) -> None:
+    """What Hydra calls for each job."""
+    about = HydraConfig.get()
+    sweep_dir = Path(about.sweep.dir) if about.mode == RunMode.MULTIRUN else None
+    progress.report(attempt(composed), sweep_dir)
+
+
+def main() -> None:
+    """The command line."""
+    words = sys.argv[1:]
+    if (count := finished.known(words)) is not None:
+        print(f"{count} runs: {count} skipped (finished before, and nothing has changed since)")
+        return
+    composing.register()
+    try:
+        hydra.main(config_path=str(composing.CONF), config_name="config", version_base="1.3")(job)()
+    except KeyboardInterrupt:
+        print("cancelled; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    finally:
+        sweeps.close()
+    if sweeps.complete():
+        finished.keep(words, [outcome.record for outcome in progress.display.outcomes])
+    if busy := len(progress.display.busy()):
+        print(f"{busy} runs belong to another process; call again when it is done")
+    sys.exit(1 if progress.display.failures() or busy or sweeps.lost() else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""A sweep as seen by the process that started it: Hydra calls `Sweep`, which watches outcomes and sums up."""
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich.markup import escape
+
+from experiments.progress import GOOD, Outcome, display
+
+_POLL_SECONDS = 0.5
+
+
+class Watcher(threading.Thread):
+    """Reads the outcomes of a sweep as they come."""
+
+    def __init__(self, path: Path, seen: Callable[[Outcome], None]) -> None:
+        super().__init__(daemon=True)
+        self.path, self.seen = path, seen
+        self.read = 0
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        """Look, until told that it is over; then once more."""
+        while not self.over.wait(_POLL_SECONDS):
+            self.look()
+        self.look()
+
+    def look(self) -> None:
+        """Hand on what is new."""
+        with suppress(FileNotFoundError):
+            whole, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")  # the rest is being written
+            lines = whole.splitlines()
+            for line in lines[self.read :]:
+                self.seen(Outcome(**json.loads(line)))
+            self.read = len(lines)
+
+
+class Sweep(Callback):
+    """Hydra's hook: bars, and a sweep's summary. Hydra pickles it, so its state lies outside."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """A single run starts."""
+        global _closed
+        _closed = None
+        display.start()
+
+    def on_run_end(self, config: DictConfig, **_: Any) -> None:
+        """It is over."""
+        display.stop()
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """A sweep starts."""
+        global _sweep, _closed
+        _closed = None
+        display.start()
+        _sweep = _Sweep(Path(config.hydra.sweep.dir), num_jobs(config))
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """It is over, for better or worse."""
+        close()
+
+
+class _Sweep:
+    """A sweep in progress, as its own process sees it."""
+
+    def __init__(self, folder: Path, total: int) -> None:
+        self.total = total
+        self.bar = display.add("sweep", total)
+        self.watcher = Watcher(folder / "outcomes.jsonl", self.seen)
+        self.watcher.start()
+
+    def seen(self, outcome: Outcome) -> None:
+        """One more job ended; the many that were finished before are only counted."""
+        display.note(outcome, quiet=outcome.status in ("skipped", "checked"))
+        if display.progress is not None and self.bar is not None:
+            display.progress.advance(self.bar)
+
+    def close(self) -> None:
+        """Read what is left and sum up."""
+        self.watcher.over.set()
+        self.watcher.join()
+        counts = dict.fromkeys((*GOOD, "failed"), 0)
+        for outcome in display.outcomes:
+            counts[outcome.status] = counts.get(outcome.status, 0) + 1
+        found = [f"{count} {status}" for status, count in counts.items() if count]
+        found += [f"{self.lost()} without an outcome"] if self.lost() else []
+        display.console.print(f"{self.total} runs: {', '.join(found)}", highlight=False)
+        for outcome in display.failures():
+            display.console.print(escape(f"  {outcome}"), style="red", soft_wrap=True, highlight=False)
+
+    def lost(self) -> int:
+        """Jobs that ended without a word, such as those of a worker that was killed."""
+        return self.total - len(display.outcomes)
+
+    def complete(self) -> bool:
+        """Whether every run of the sweep has a finished record."""
+        done = [outcome for outcome in display.outcomes if outcome.status in ("success", "skipped")]
+        return len(done) == self.total
+
+
+_sweep: _Sweep | None = None
+_closed: _Sweep | None = None
+
+
+def complete() -> bool:
+    """Whether a sweep was closed in which every run has a finished record."""
+    return _closed is not None and _closed.complete()
+
+
+def lost() -> int:
+    """Jobs of a closed sweep that ended without an outcome."""
+    return _closed.lost() if _closed is not None else 0
+
+
+def close() -> None:
+    """End the bars, and the sweep if there is one; calling it again does nothing."""
+    global _sweep, _closed
+    display.stop()
+    if _sweep is not None:
+        _sweep.close()
+        _sweep, _closed = None, _sweep
+
+
+def num_jobs(config: DictConfig) -> int:
+    """How many jobs Hydra's basic sweeper makes of a command line."""
+    asked: Sequence[str] = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    counts = {}
+    for override in OverridesParser.create().parse_overrides([*asked, *config.hydra.overrides.task]):
+        sweeps = override.is_sweep_override()
+        counts[override.get_key_element()] = len(list(override.sweep_string_iterator())) if sweeps else 1
+    total = 1
+    for count in counts.values():
+        total *= count
+    return total

@@ -1,0 +1,67 @@
+"""The contract of a task: what the pipeline asks of GLUE now and of other families later."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from experiments.batches import Encoded
+from experiments.data.examples import Data, Example
+
+Answer = dict[str, Any]
+"""One row of the answers: index, label, prediction, scores."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A regression's targets are (label - mean) / deviation; its outputs are turned back the same way."""
+
+    mean: float = 0.0
+    deviation: float = 1.0
+
+
+class Task(Protocol):
+    """What is learned and how it is scored; a frozen object, so its facts are properties here."""
+
+    @property
+    def family(self) -> str:
+        """Name in the registry of tasks."""
+
+    @property
+    def name(self) -> str:
+        """The task within its family."""
+
+    @property
+    def version(self) -> int:
+        """Raised when prompts, encoding or grading change; kept in the record."""
+
+    @property
+    def num_labels(self) -> int:
+        """Outputs of the model."""
+
+    @property
+    def metric(self) -> str:
+        """The key in `score` by which the best epoch is chosen; greater is better."""
+
+    def data(self) -> Data:
+        """Examples and their description, from the configured source."""
+
+    def scale(self, train: Sequence[Example]) -> Scale:
+        """How targets are scaled; the identity for classes."""
+
+    def encode(
+        self, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], scale: Scale
+    ) -> Encoded:
+        """Tokenised examples with the targets of the loss."""
+
+    def loss(self, logits: Tensor, targets: Tensor, count: Tensor | int) -> Tensor:
+        """The sum of the examples' losses over `count`, the examples of the whole optimiser step."""
+
+    def answers(self, logits: np.ndarray, examples: Sequence[Example], scale: Scale) -> list[Answer]:
+        """One row an example, in the labels' units."""
+
+    def score(self, predictions: Sequence[Any], labels: Sequence[Any]) -> dict[str, float]:
+        """Scores as fractions, by the pure functions of `experiments.grading`."""

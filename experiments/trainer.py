@@ -1,0 +1,231 @@
+"""transformers' Trainer with this project's order of examples, evaluation, checkpoints and checks.
+
+What differs from the stock Trainer, and why:
+- the order of examples is a pure function of (seed, epoch), so that a run continues inside an epoch exactly;
+- a checkpoint holds trained tensors only and is whole or not there (`experiments.checkpoints`); none is
+  written between the last step of an epoch and its evaluation, which a continued stock run would leave out;
+- the loss is the task's own, summed over the optimiser step, so that accumulation changes no gradient (the
+  stock regression loss is averaged per micro-batch and not divided);
+- a loss that is not finite ends the run; it does not count floating-point operations (0.1 ms a step).
+"""
+
+import json
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
+
+from experiments.batches import EpochSampler
+from experiments.checkpoints import CheckpointError, CheckpointWarning, Folder, num_bytes
+from experiments.run_state import Progress, packed, random_states, trained
+from experiments.tasks.base import Answer
+
+TRAINED, PROGRESS = "trained.safetensors", "progress.json"
+# A checkpoint is due at the earliest after 20 times the seconds that the last one took: at most 5 %.
+_SAVING_SHARE = 20
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on; the message says at which step, why, and what to change."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the trainer asks of the run it serves.
+
+    Attributes:
+        loss: logits, targets and the optimiser step's examples to the loss.
+        grade: the evaluation's logits, in the order of the evaluation set, to scores and answers.
+        metric: the score by which epochs are compared.
+        eval_every_epochs: epochs from one evaluation to the next.
+        save_seconds: seconds between checkpoints; 0 writes one at every step.
+    """
+
+    loss: Callable[[Tensor, Tensor, Tensor | int], Tensor]
+    grade: Callable[[np.ndarray], tuple[dict[str, float], list[Answer]]]
+    metric: str
+    eval_every_epochs: int
+    save_seconds: float
+
+
+class Timetable(TrainerCallback):
+    """Says when to evaluate and when to save."""
+
+    def __init__(self, trainer: "GroupTrainer") -> None:
+        self.trainer = trainer
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Tell the sampler which epoch it is; the stock way does not reach it in a continued epoch."""
+        self.trainer.sampler.epoch = state.global_step // self.trainer.steps_per_epoch
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Save inside an epoch when it is time."""
+        inside = state.global_step % self.trainer.steps_per_epoch != 0
+        control.should_save = inside and self.trainer.save_due()
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Evaluate, then save: always after the last epoch, so that a run killed later is not repeated."""
+        epoch, last = state.global_step // self.trainer.steps_per_epoch, state.global_step >= state.max_steps
+        control.should_evaluate = last or epoch % self.trainer.hooks.eval_every_epochs == 0
+        control.should_save = last or self.trainer.save_due()
+
+
+class GroupTrainer(Trainer):
+    """The Trainer of one run.
+
+    Args:
+        hooks: see `Hooks`.
+        sampler: the order of the training examples.
+        folder: where checkpoints go.
+        keywords: the stock Trainer's arguments.
+    """
+
+    def __init__(self, hooks: Hooks, sampler: EpochSampler, folder: Folder, **keywords: Any) -> None:
+        self.hooks, self.sampler, self.folder = hooks, sampler, folder
+        self.progress = Progress()
+        self._started = self._saved = time.perf_counter()
+        self._save_took = 0.0
+        super().__init__(compute_loss_func=self._loss, compute_metrics=self._grade, **keywords)
+        self.model_accepts_loss_kwargs = False  # the count goes to our loss, not through the model
+        self.add_callback(Timetable(self))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in one epoch."""
+        return math.ceil(len(self.sampler) / self.sampler.batch_size)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
+        return self.sampler
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted."""
+        return 0
+
+    def _loss(self, outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+        count = len(labels) if num_items_in_batch is None else num_items_in_batch
+        return self.hooks.loss(outputs["logits"], labels, count)
+
+    # -- a loss that is not finite
+
+    def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """One forward and backward; on a CPU its loss is checked at once, on a GPU when it is read anyway."""
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if loss.device.type == "cpu":
+            self._check(float(loss), "the loss")
+        return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, unless the loss since the last time was not finite."""
+        self._check(logs.get("loss", 0.0), "the loss")
+        super().log(logs, start_time)
+
+    def _check(self, value: float, what: str) -> None:
+        if not math.isfinite(value):
+            groups = self._parts()[1].param_groups
+            rates = ", ".join(f"{g.get('name', i)} {g['initial_lr']:g}" for i, g in enumerate(groups))
+            raise TrainingError(
+                f"step {self.state.global_step + 1}: {what} is {value}; the run has diverged. Lower the "
+                f"learning rates ({rates}) or set optim.max_grad_norm"
+            )
+
+    def _parts(self) -> tuple[nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+        """Model, optimiser and schedule, which are all there while training."""
+        model, optimizer, schedule = self.model, self.optimizer, self.lr_scheduler
+        assert isinstance(model, nn.Module) and optimizer is not None and schedule is not None
+        return model, optimizer, schedule
+
+    # -- evaluation
+
+    def _grade(self, prediction: Any) -> dict[str, float]:
+        logits = np.asarray(prediction.predictions)
+        if not np.isfinite(logits).all():
+            self._check(math.nan, "an output in evaluation")
+        scores, answers = self.hooks.grade(logits)
+        step = self.state.global_step
+        self.progress.add(step // self.steps_per_epoch, step, scores, answers, self.hooks.metric)
+        return dict(scores)
+
+    def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
+        """Evaluate and count the seconds."""
+        begin = time.perf_counter()
+        metrics = super().evaluate(*arguments, **keywords)
+        seconds = time.perf_counter() - begin
+        self.progress.eval_seconds += seconds
+        self._started += seconds  # so that evaluation is not counted as training
+        return metrics
+
+    # -- checkpoints
+
+    def save_due(self) -> bool:
+        """Whether the time since the last checkpoint calls for a new one."""
+        since = time.perf_counter() - self._saved
+        return (
+            since >= max(self.hooks.save_seconds, _SAVING_SHARE * self._save_took)
+            or not self.hooks.save_seconds
+        )
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Write a checkpoint; a full disk costs the checkpoint, not the run, whose result needs none."""
+        self._check(float(self._tr_loss), "the loss")
+        self.count_seconds()
+        begin, step = time.perf_counter(), self.state.global_step
+        try:
+            with self.folder.writing(step) as partial:
+                self._fill(partial)
+            self.progress.checkpoint_bytes = num_bytes(self.folder.path / f"checkpoint-{step}")
+        except OSError as error:
+            warnings.warn(
+                f"{self.folder.path}: no checkpoint of step {step} ({error}); the run goes on, but if it is "
+                "stopped it starts again from the one before. Free disk space",
+                CheckpointWarning,
+                stacklevel=2,
+            )
+        self._saved = time.perf_counter()
+        self._save_took = self._saved - begin
+
+    def _fill(self, partial: Path) -> None:
+        """Write the files under the stock Trainer's names, which its own functions read again."""
+        model, optimizer, schedule = self._parts()
+        (partial / TRAINED).write_bytes(safetensors.torch.save(trained(model)))
+        (partial / OPTIMIZER_NAME).write_bytes(packed(optimizer.state_dict()))
+        (partial / SCHEDULER_NAME).write_bytes(packed(schedule.state_dict()))
+        (partial / "rng_state.pth").write_bytes(packed(random_states()))
+        (partial / PROGRESS).write_text(json.dumps(asdict(self.progress)), encoding="utf-8")
+        self.state.save_to_json(str(partial / TRAINER_STATE_NAME))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        """Put trained tensors and progress back; the stock Trainer reads the rest with weights_only=True."""
+        assert isinstance(self.model, nn.Module)
+        folder = Path(resume_from_checkpoint)
+        saved, own = safetensors.torch.load_file(folder / TRAINED), trained(self.model)
+        if {n: t.shape for n, t in saved.items()} != {n: p.shape for n, p in own.items()}:
+            raise CheckpointError(f"{folder}: its trained tensors are not those of this model")
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if name in saved:
+                    parameter.copy_(saved[name])
+        self.progress = Progress(**json.loads((folder / PROGRESS).read_text(encoding="utf-8")))
+        self.progress.num_resumes += 1
+        self.progress.checkpoint_bytes = num_bytes(folder)
+
+    def count_seconds(self) -> None:
+        """Add the training seconds since the last call to the progress."""
+        now = time.perf_counter()
+        self.progress.train_seconds += now - self._started
+        self._started = now

@@ -1,0 +1,248 @@
+"""Train a backbone on a task: parameter groups, one schedule, an evaluation every epoch, the best kept."""
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from torch import nn
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
+
+from experiments.batches import EpochSampler, Rows, collate
+from experiments.checkpoints import Folder
+from experiments.config import DataConfig, OptimConfig
+from experiments.data.examples import Example, Splits, digest
+from experiments.models import Backbone, tensor_bytes
+from experiments.run_state import peak_bytes, trained
+from experiments.tasks.base import Answer, Scale, Task
+from experiments.trainer import GroupTrainer, Hooks, TrainingError
+
+Group = dict[str, Any]
+"""A parameter group: name, params, lr, weight_decay."""
+
+# An evaluation forward keeps no activations, so it takes this many times a training forward's rows.
+_EVAL_BATCHES = 4
+_LOGS_PER_EPOCH = 10
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training found, and at what cost.
+
+    `history` to `num_steps` are equal for equal runs, bit for bit on one machine's CPU, however often they
+    were interrupted; the rest are circumstances.
+
+    Attributes:
+        history: epoch, step and scores of every evaluation.
+        best_epoch: the first epoch with the best score, from 1.
+        scores, last_scores: of the best and of the last epoch, as fractions.
+        answers: the best epoch's answers.
+        num_steps: optimiser steps.
+        train_seconds, eval_seconds: over all parts of an interrupted run.
+        peak_bytes: most memory held: on a GPU that allocated in this run, else that of the process so far.
+        num_resumes: times the run was continued.
+        checkpoint_bytes, model_bytes: size of its last checkpoint, and of all weights of the model.
+    """
+
+    history: list[dict[str, Any]]
+    best_epoch: int
+    scores: dict[str, float]
+    last_scores: dict[str, float]
+    answers: list[Answer]
+    num_steps: int
+    train_seconds: float
+    eval_seconds: float
+    peak_bytes: int
+    num_resumes: int
+    checkpoint_bytes: int
+    model_bytes: int
+
+
+def train(
+    backbone: Backbone,
+    task: Task,
+    splits: Splits,
+    param_groups: Sequence[Group],
+    optim: OptimConfig,
+    data: DataConfig,
+    *,
+    seed: int,
+    checkpoint_dir: Path,
+    callbacks: Sequence[TrainerCallback] = (),
+    report_to: str = "none",
+    run_name: str = "",
+    identity: str = "",
+    save_seconds: float = 30.0,
+) -> TrainResult:
+    """Train what the groups hold, from the last whole checkpoint in `checkpoint_dir` if there is one.
+
+    Args:
+        backbone: model with head (and adapter), and tokenizer.
+        task: encodes, computes the loss, scores.
+        splits: "train" and "validation".
+        param_groups: every trainable parameter exactly once.
+        optim: epochs, batch sizes, schedule, clipping.
+        data: grouping by length.
+        seed: of the order of examples and of dropout.
+        checkpoint_dir: this run's own folder.
+        callbacks: more of transformers' callbacks, such as a progress bar.
+        report_to: "none" or "wandb".
+        run_name: the tracker's name for the run.
+        identity: hash of the configuration; checkpoints of another identity are not used.
+        save_seconds: seconds between checkpoints; 0 writes one at every step.
+
+    Raises:
+        TrainingError: the groups or batch sizes do not fit, or the loss is not finite.
+    """
+    check_groups(backbone.model, param_groups)
+    arguments = _arguments(optim, len(splits["train"]), seed, checkpoint_dir, report_to, run_name)
+    facts = [identity, arguments.device.type]
+    folder = Folder(checkpoint_dir, _identity(facts, backbone, task, splits, param_groups, optim, data, seed))
+    trainer = _trainer(backbone, task, splits, arguments, folder, optim, data, save_seconds)
+    trainer.optimizer = torch.optim.AdamW([dict(group) for group in param_groups], fused=True)
+    for callback in callbacks:
+        trainer.add_callback(callback)
+    return _run(trainer)
+
+
+def _trainer(
+    backbone: Backbone,
+    task: Task,
+    splits: Splits,
+    arguments: TrainingArguments,
+    folder: Folder,
+    optim: OptimConfig,
+    data: DataConfig,
+    save_seconds: float,
+) -> GroupTrainer:
+    """The Trainer of the encoded splits, not yet with an optimiser."""
+    scale = task.scale(splits["train"])
+    encoded = {name: task.encode(backbone.tokenizer, examples, scale) for name, examples in splits.items()}
+    order = np.argsort(-encoded["validation"].lengths, kind="stable")  # similar lengths in one batch
+    grade = _grader(task, splits["validation"], scale, order)
+    group = data.group_by_length and data.padding == "longest"
+    trainer = GroupTrainer(
+        Hooks(task.loss, grade, task.metric, optim.eval_every_epochs, save_seconds),
+        EpochSampler(encoded["train"].lengths, optim.batch_size, arguments.seed, group=group),
+        folder,
+        model=backbone.model,
+        args=arguments,
+        data_collator=collate,
+        train_dataset=Rows(encoded["train"], np.arange(len(encoded["train"]))),
+        eval_dataset=Rows(encoded["validation"], order),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _grader(
+    task: Task, examples: Sequence[Example], scale: Scale, order: np.ndarray
+) -> Callable[[np.ndarray], tuple[dict[str, float], list[Answer]]]:
+    """From the outputs for examples taken in `order` to scores, and answers in the examples' own order."""
+
+    def grade(logits: np.ndarray) -> tuple[dict[str, float], list[Answer]]:
+        rows = task.answers(logits[np.argsort(order)], examples, scale)
+        return task.score([row["prediction"] for row in rows], [row["label"] for row in rows]), rows
+
+    return grade
+
+
+def check_groups(model: nn.Module, groups: Sequence[Group]) -> None:
+    """Assert that the groups hold every trainable parameter exactly once, and nothing else.
+
+    Raises:
+        TrainingError: they do not; the message names the parameters.
+    """
+    names = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
+    held = Counter(id(p) for group in groups for p in group["params"])
+    problems = {
+        "in no group": [name for key, name in names.items() if key not in held],
+        "in several places": [names.get(key, "one") for key, count in held.items() if count > 1],
+        "in a group but not trainable": ["one"] * len(held.keys() - names.keys()),
+    }
+    found = [f"{len(which)} {what} ({', '.join(which[:3])})" for what, which in problems.items() if which]
+    if found or not names:
+        raise TrainingError(f"parameter groups do not fit the model: {'; '.join(found) or 'nothing trains'}")
+
+
+def _arguments(
+    optim: OptimConfig, num_train: int, seed: int, folder: Path, report_to: str, run_name: str
+) -> TrainingArguments:
+    """The stock Trainer's settings; evaluation and saving are told by `trainer.Timetable`."""
+    steps_per_epoch = math.ceil(num_train / optim.batch_size)
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=optim.epochs,
+        max_grad_norm=optim.max_grad_norm or 0.0,
+        lr_scheduler_type=optim.schedule,
+        warmup_steps=math.ceil(optim.warmup_ratio * optim.epochs * steps_per_epoch),
+        logging_steps=max(1, steps_per_epoch // _LOGS_PER_EPOCH),
+        logging_nan_inf_filter=False,
+        eval_strategy="no",
+        save_strategy="no",
+        seed=seed,
+        report_to=report_to,
+        run_name=run_name or None,
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # DataParallel would replicate the adapter
+    rows = min(optim.micro_batch_size or optim.batch_size, optim.batch_size)
+    arguments.per_device_train_batch_size = rows
+    arguments.per_device_eval_batch_size = _EVAL_BATCHES * rows
+    arguments.gradient_accumulation_steps, rest = divmod(optim.batch_size, rows)
+    if rest:
+        raise TrainingError(f"batch_size {optim.batch_size} is no multiple of micro_batch_size {rows}")
+    return arguments
+
+
+def _identity(
+    run: list[Any],
+    backbone: Backbone,
+    task: Task,
+    splits: Splits,
+    groups: Sequence[Group],
+    optim: OptimConfig,
+    data: DataConfig,
+    seed: int,
+) -> str:
+    """A digest of all that determines the result: settings, machine, data, weights, starts, versions."""
+    starts = hashlib.sha256()
+    for name, tensor in trained(backbone.model).items():
+        starts.update(name.encode())
+        starts.update(tensor_bytes(tensor))
+    facts = [
+        [*run, seed, asdict(optim), asdict(data)],
+        [task.family, task.name, task.version, digest(splits)],
+        [backbone.fingerprint, starts.hexdigest()]
+        + [[g["name"], g["lr"], g["weight_decay"]] for g in groups],
+        [torch.__version__, transformers.__version__, torch.get_num_threads()],
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _run(trainer: GroupTrainer) -> TrainResult:
+    """Train and gather what came of it."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    checkpoint = trainer.folder.latest()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer.count_seconds()
+    found: dict[str, Any] = asdict(trainer.progress)
+    assert isinstance(trainer.model, nn.Module)
+    return TrainResult(
+        **found,
+        last_scores=found["history"][-1]["scores"],
+        num_steps=trainer.state.global_step,
+        peak_bytes=peak_bytes(),
+        model_bytes=sum(p.nbytes for p in trainer.model.parameters()),
+    )

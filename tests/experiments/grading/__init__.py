@@ -1,0 +1,1 @@
+"""Tests of `experiments.grading`; a package, so that files of one name in several folders do not clash."""

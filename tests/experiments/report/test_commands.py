@@ -1,0 +1,106 @@
+"""Tests of the command line: experiments/report/__main__.py, commands.py and tables.py."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from made_records import RUN_ID, cell, failed, whole_row, write_all
+
+from experiments.report import commands
+from experiments.report.__main__ import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_tables_prints_and_writes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_all(whole_row("vblora-qv", 0.8, 3), Path("results/runs"))
+    write_all(whole_row("lora-qv", 0.7, 3), Path("results/reference"))
+    assert main(["tables", "scale=tiny"]) == 0
+    shown = capsys.readouterr().out
+    assert "Table 1 (GLUE), scale tiny" in shown and "VB-LoRA qv" in shown
+    written = sorted(path.name for path in Path("results/tables/tiny").iterdir())
+    assert written == ["table1.csv", "table1.md", "table1.tex"]
+    assert main(["tables", "--scale", "tiny", "--epoch", "last"]) == 0
+    assert Path("results/tables/tiny/table1-last.md").is_file()
+    assert main(["check"]) == 0
+
+
+def test_own_run_hides_the_reference(folder: Path) -> None:
+    write_all(cell("vblora-qv", "cola", [0.25]), Path("mine"))
+    write_all(cell("vblora-qv", "cola", [0.75]), Path("theirs"))
+    main(["tables", "--results", "mine", "--reference", "theirs", "--tables", "out"])
+    assert "25.0 (1)" in Path("out/tiny/table1.md").read_text()
+
+
+def test_mean_is_only_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tables", "--center", "mean"]) == 0
+    assert "mean of the seeds" in capsys.readouterr().out
+    assert not Path("results").exists()
+
+
+def test_thousands_of_files_with_bad_ones_among_them(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # 2,400 of them take longer than all the rest
+    root = Path("results/runs")
+    write_all([each for n in range(40) for each in whole_row(f"m{n}-qv", 0.5, 10)], root)
+    write_all([failed("glue/rte/tiny_roberta/vblora-qv/seed0", message="| $x$ \\end{table} `")], root)
+    (root / "tiny/glue/package.json").write_text('{"name": "foreign"}')
+    (root / "tiny/glue/cola/tiny_roberta/m0-qv/seed0.json").write_bytes(b"\xff")
+    assert main(["tables"]) == 0
+    shown = capsys.readouterr().out
+    for part in ("package.json: no run record", "m0-qv/seed0.json: no UTF-8", "Left out, failed: glue/rte"):
+        assert part in shown
+    assert main(["check"]) == 1
+
+
+@pytest.mark.parametrize("command", ["plan", "status"])
+def test_plan_and_status_print(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "scale=paper", "table=1"]) == 0
+    assert "450 runs" in capsys.readouterr().out
+
+
+def test_params_prints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["params"]) == 0
+    assert "1,074,368" in capsys.readouterr().out
+
+
+def test_check_names_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path("results/runs/tiny") / f"{RUN_ID}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    assert main(["check"]) == 1
+    assert "seed3.json: damaged" in capsys.readouterr().out
+
+
+def test_scripts_writes_them_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "PROJECT", folder)
+    assert main(["scripts"]) == 0
+    assert len(list(folder.rglob("*.sh"))) == 15
+
+
+@pytest.mark.parametrize(
+    "words", [["tables", "scale=../x"], ["tables", "sclae=tiny"], ["table"], ["plan", "table=2"]]
+)
+def test_wrong_words_are_refused(words: list[str], folder: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_written_latex_compiles(folder: Path) -> None:
+    write_all(whole_row("vblora-qv", 0.8, 3, scale="paper", model="roberta_base"), Path("results/runs"))
+    main(["tables", "scale=paper"])
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}\begin{document}"
+    body = Path("results/tables/paper/table1.tex").read_text()
+    Path("t.tex").write_text(f"{head}\n{body}\\end{{document}}\n")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:]

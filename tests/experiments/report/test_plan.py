@@ -1,0 +1,97 @@
+"""Tests of experiments/report/plan.py and disk.py."""
+
+from pathlib import Path
+
+import pytest
+from made_records import failed, record, whole_row
+
+from experiments.records import Found, Problem, RunRecord
+from experiments.report import disk, grid, plan
+from experiments.report.grid import RowKey
+
+PAPER = grid.load("paper")
+
+
+def found(made: list[RunRecord]) -> Found:
+    return Found(made, [])
+
+
+def test_fresh_paper_grid_is_450_runs_of_about_a_thousand_hours() -> None:
+    jobs = plan.jobs(found([]), PAPER)
+    assert len(jobs) == 90
+    assert sum(len(job.left) for job in jobs) == 450
+    base, large = (8 + 27 / 60 + 80 / 60 + 5 + 50 / 60 + 1), (2 + 0.2 + 0.5 + 3 + 10 / 60 + 20 / 60)
+    base_all, large_all = (
+        (10 + 40 / 60 + 100 / 60 + 6.5 + 1 + 80 / 60),
+        (3 + 20 / 60 + 0.75 + 4.5 + 0.25 + 0.5),
+    )
+    expected = 5 * (4 * base + 4 * base_all + 4 * large + 3 * large_all)
+    assert sum(job.hours_left for job in jobs) == pytest.approx(expected)
+
+
+def test_done_runs_cost_nothing_and_failed_ones_are_tried_again() -> None:
+    made = whole_row("vblora-qv", 0.8, 4, scale="paper", model="roberta_base")
+    made.append(failed("glue/rte/roberta_base/vblora-qv/seed4", "paper"))
+    made.append(
+        record("glue/cola/roberta_base/vblora-qv/seed4", scale="paper", status="cancelled", outcome=None)
+    )
+    jobs = {(job.row, job.task): job for job in plan.jobs(found(made), PAPER)}
+    rte = jobs[RowKey("roberta_base", "vblora", "qv"), "rte"]
+    assert (rte.done, rte.failed, rte.missing, rte.left) == ([0, 1, 2, 3], [4], [], [4])
+    assert rte.hours_left == pytest.approx(50 / 60)
+    assert jobs[RowKey("roberta_base", "vblora", "qv"), "cola"].missing == [4]
+
+
+def test_plan_says_where_hours_come_from() -> None:
+    shown = plan.plan(found([]), PAPER)
+    sources = {(row[1].text, row[8].text) for block in shown.blocks for row in block}
+    assert ("VB-LoRA qv", "Table 7") in sources
+    assert ("LoRA qv", "Table 7, VB-LoRA qv") in sources
+    assert ("Full fine-tuning", "Table 7, VB-LoRA all") in sources
+    assert shown.notes[0].startswith("450 runs: 0 done, 0 failed (they are tried again), 450 missing.")
+
+
+def test_other_scales_take_hours_from_finished_runs() -> None:
+    tiny = grid.load("tiny")
+    hours = {
+        job.hours
+        for job in plan.jobs(found(whole_row("vblora-qv", 0.8)), tiny)
+        if job.row.model == "tiny_roberta"
+    }
+    assert hours == {0.01}
+    assert {job.hours for job in plan.jobs(found([]), tiny)} == {None}
+    assert "–" in {cell.text for block in plan.plan(found([]), tiny).blocks for row in block for cell in row}
+
+
+def test_disk_adds_up() -> None:
+    notes = " ".join(disk.notes(found([]), PAPER))
+    weights = 4 * (124_647_170 + 355_361_794)
+    checkpoints = 2 * 3 * 4 * 124_647_170
+    assert f"= backbones {weights / 2**20:,.0f} MiB + checkpoints {checkpoints / 2**20:,.0f} MiB" in notes
+    assert "450 records with answers 215 MiB" in notes
+
+
+def test_disk_of_other_scales_is_as_measured() -> None:
+    made = [record(circumstances={"model_bytes": 3 * 2**20, "checkpoint_bytes": 2**20})]
+    assert "backbones 3 MiB + checkpoints 2 MiB" in disk.notes(found(made), grid.load("tiny"))[0]
+    assert "known after a first run" in disk.notes(found([]), grid.load("tiny"))[0]
+
+
+def test_trained_numbers_hold_adapter_and_head() -> None:
+    head = 768 * 768 + 768 + 768 * 2 + 2
+    assert head == 592_130
+    assert disk.trained_parameters(RowKey("roberta_base", "lora", "qv")) == 294_912 + head
+    assert disk.trained_parameters(RowKey("roberta_base", "vblora", "qv")) == 90 * (256 + 576) + head
+    assert disk.trained_parameters(RowKey("roberta_base", "full", "full")) == 124_647_170
+
+
+def test_status_counts_and_names() -> None:
+    made = [*whole_row("vblora-qv", 0.8, 1), failed("glue/rte/tiny_roberta/lora-qv/seed0")]
+    made.append(record("glue/rte/tiny_roberta/vblora-qv-k4/seed0"))
+    shown = plan.status(Found(made, [Problem(Path("x.json"), "no UTF-8 text")]), grid.load("tiny"))
+    rows = {row[1].text: [cell.text for cell in row[2:]] for block in shown.blocks for row in block[:9]}
+    assert rows["VB-LoRA qv"] == ["1/1"] * 6
+    assert rows["LoRA qv"][4] == "0/1 (1 failed)"
+    assert any("Outside this grid: 1 runs, 1 of them finished." in note for note in shown.notes)
+    assert "Failed: glue/rte/tiny_roberta/lora-qv/seed0: loss is NaN" in shown.notes
+    assert shown.notes[-1] == "No record: x.json: no UTF-8 text"

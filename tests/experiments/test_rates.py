@@ -1,0 +1,43 @@
+"""The table of a rate search, from records."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from experiments import rates, records
+
+OPTIM = dict.fromkeys(rates.RATES) | {"head_lr": 0.01}
+START = "| tiny_roberta | lora | qv | adapter_lr"
+
+
+def run(task: str, lr: float, score: float, seed: int = 100, finished: bool = True) -> SimpleNamespace:
+    identity = records.parse_run_id(f"glue/{task}/tiny_roberta/lora-qv/seed{seed}")
+    outcome = {"metric": "accuracy", "scores": {"accuracy": score}} if finished else None
+    return SimpleNamespace(identity=identity, config={"optim": OPTIM | {"adapter_lr": lr}}, outcome=outcome)
+
+
+def test_best_mean_of_a_row_is_bold_and_gaps_are_dashes() -> None:
+    runs = [run(task, lr, score) for task in rates.TASKS for lr, score in ((0.1, 0.5), (0.2, 0.75))]
+    runs += [run("cola", 0.3, 1.0), run("sst2", 0.3, 1.0, finished=False)]
+    table = rates.lines(rates.collect(runs))
+    assert table[0].startswith("| model | method | targets | rates | seeds | mean | sst2 ")
+    assert table[2] == f"{START} 0.2, head_lr 0.01 | 1 | **75.0** | 75.0 | 75.0 | 75.0 | 75.0 | 75.0 | 75.0 |"
+    assert table[3] == f"{START} 0.1, head_lr 0.01 | 1 | 50.0 | 50.0 | 50.0 | 50.0 | 50.0 | 50.0 | 50.0 |"
+    assert table[4] == f"{START} 0.3, head_lr 0.01 | 0 | – | – | – | 100.0 | – | – | – |"
+
+
+def test_a_setting_of_more_seeds_goes_before_one_of_a_lucky_seed() -> None:
+    runs = [run(task, 0.1, score, seed) for task in rates.TASKS for seed, score in ((100, 0.9), (101, 0.5))]
+    runs += [run(task, 0.2, 0.8) for task in rates.TASKS]
+    best, other = rates.lines(rates.collect(runs))[2:]
+    assert best.startswith(f"{START} 0.1, head_lr 0.01 | 2 | **70.0** |")
+    assert other.startswith(f"{START} 0.2, head_lr 0.01 | 1 | 80.0 |")
+
+
+def test_empty_folder_prints_an_empty_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["rates", str(tmp_path)])
+    rates.main()
+    assert len(capsys.readouterr().out.splitlines()) == 2

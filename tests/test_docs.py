@@ -1,0 +1,139 @@
+"""What the documents promise is there: files of the tree, targets, switches, commands, sources, versions."""
+
+import re
+import shlex
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import transformers
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from packaging.requirements import Requirement
+
+from experiments.composing import load
+
+PROJECT = Path(__file__).resolve().parents[1]
+README = (PROJECT / "README.md").read_text()
+FIDELITY = (PROJECT / "docs" / "fidelity.md").read_text()
+PAGES = [README, FIDELITY, (PROJECT / "docs" / "CONTRIBUTING.md").read_text()]
+# Groups whose first part marks a word in backticks as an override of `python -m experiments.run`.
+OVERRIDE = re.compile(r"`((?:\+?(?:variant|seed|data|method|optim|targets|row|task)[\w.]*=[^\s`…]+ ?)+)`")
+RUN = ["python", "-m", "experiments.run"]
+ELSEWHERE = {"examples/roberta/README.finetune_glue.md"}  # a file of fairseq, named as such
+SWITCHES = sorted({words for page in PAGES for words in OVERRIDE.findall(page)})
+
+
+def commands() -> list[list[str]]:
+    """The words after `python -m experiments.run` of every command in a block, `--help` left out."""
+    blocks = "\n".join(block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    lines = [shlex.split(line, comments=True) for line in blocks.replace("\\\n", " ").splitlines()]
+    return [words[3:] for words in lines if words[:3] == RUN and "--help" not in words]
+
+
+def first_job(words: list[str]) -> list[str]:
+    """The overrides of one run, or of a sweep's first job."""
+    items = OverridesParser.create().parse_overrides([word for word in words if word != "-m"])
+    return [
+        f"{item.key_or_group}={next(item.sweep_string_iterator())}"
+        if item.is_sweep_override()
+        else item.input_line
+        for item in items
+    ]
+
+
+def tracked() -> list[str]:
+    listing = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    return listing.stdout.splitlines()
+
+
+def tree() -> dict[str, str]:
+    """Path -> comment of every line of README's tree; children are indented by two spaces."""
+    block = README.split("## The tree")[1].split("```")[1]
+    lines, folders = {}, {}
+    for indent, name, comment in re.findall(r"^( *)(\S+)(?: +(.*))?$", block, re.MULTILINE):
+        depth = len(indent) // 2
+        folders[depth] = name
+        lines["".join(folders[level] for level in range(depth + 1))] = comment
+    return lines
+
+
+def test_every_file_of_the_readme_tree_exists_and_has_a_comment():
+    assert [path for path, comment in tree().items() if not (PROJECT / path).exists() or not comment] == []
+
+
+def test_readme_tree_names_every_module():
+    named = tuple(tree())
+    modules = [p for p in tracked() if re.fullmatch(r"(vblora|experiments)/\w+(\.py|/__init__\.py)", p)]
+    missing = [m for m in modules if m not in named and m.removesuffix("__init__.py") not in named]
+    assert [m for m in missing if m not in ("vblora/__init__.py", "experiments/__init__.py")] == []
+
+
+def test_every_make_target_of_the_documents_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        name for page in PAGES for name in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", page, re.MULTILINE)
+    }
+    assert {first or second for first, second in named} <= targets
+
+
+@pytest.mark.parametrize("words", SWITCHES)
+def test_every_switch_of_the_documents_composes(words):
+    base = ["scale=paper", "row=vblora_qv", "task=mrpc"]
+    load([*base, *words.split()])
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_run_of_the_documents_passes_its_check(words, tmp_path):
+    for folder in re.findall(r"/path/to/(\S+)", " ".join(words)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "config.json").write_text("{}")
+    load([word.replace("/path/to", str(tmp_path)) for word in first_job(words)])
+
+
+def test_documents_have_commands():
+    assert len(commands()) >= 8
+
+
+def test_configuration_cites_what_is_there():
+    wrong = []
+    for name in tracked():
+        if not name.startswith("conf/"):
+            continue
+        path = PROJECT / name
+        text = path.read_text()
+        cited = set(re.findall(r"[\w.*/-]+\.(?:md|yaml|sh|py)\b", text)) - ELSEWHERE
+        places = (PROJECT, path.parent, PROJECT / "conf")
+        wrong += [(name, each) for each in cited if not any(any(p.glob(each)) for p in places)]
+        numbers = set(re.findall(r"\b[GMP]\d+\b", text))
+        wrong += [(name, number) for number in numbers if f"| {number} |" not in FIDELITY]
+    assert wrong == []
+
+
+def test_lock_file_pins_what_pyproject_asks_for():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *extras["experiments"], *extras["launchers"], *extras["dev"]]
+    lines = [line.split("#")[0].strip() for line in (PROJECT / "requirements.lock").read_text().splitlines()]
+    pinned = dict(line.lower().replace("_", "-").split("==") for line in lines if line)
+    wrong = [
+        str(need)
+        for need in map(Requirement, asked)
+        if not need.specifier.contains(pinned.get(need.name.lower().replace("_", "-"), "0"))
+    ]
+    assert wrong == []
+
+
+def test_library_quick_start_of_the_readme_runs(monkeypatch, tmp_path):
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.RobertaConfig(vocab_size=50, **sizes)
+    small = transformers.RobertaForSequenceClassification
+    monkeypatch.setattr(
+        transformers.AutoModelForSequenceClassification, "from_pretrained", lambda _: small(config)
+    )
+    monkeypatch.chdir(tmp_path)
+    first, second = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict = {}
+    exec(first, names)
+    exec(second, names)
+    assert not hasattr(names["model"], "vblora")

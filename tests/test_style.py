@@ -1,0 +1,36 @@
+"""Rules of this project that no tool checks: short functions, and nothing written twice."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+CODE = sorted(
+    path for folder in ("vblora", "experiments", "tests") for path in (PROJECT / folder).rglob("*.py")
+)
+YAML = sorted((PROJECT / "conf").rglob("*.yaml"))
+LONGEST_FUNCTION, SHORTEST_REPEAT = 60, 6  # lines
+
+
+def test_no_function_is_longer_than_a_screen():
+    functions = [
+        (node.end_lineno - node.lineno + 1, f"{path.relative_to(PROJECT)}: {node.name}")
+        for path in CODE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert [function for function in functions if function[0] > LONGEST_FUNCTION] == []
+
+
+@pytest.mark.parametrize("files", [CODE, YAML], ids=["python", "yaml"])
+def test_no_block_of_six_lines_stands_twice(files):
+    places = defaultdict(list)
+    for path in files:
+        lines = [(n, line.strip()) for n, line in enumerate(path.read_text().splitlines(), 1)]
+        lines = [(n, line) for n, line in lines if line and not line.startswith(("import ", "from "))]
+        for start in range(len(lines) - SHORTEST_REPEAT + 1):
+            block = lines[start : start + SHORTEST_REPEAT]
+            places[tuple(line for _, line in block)].append(f"{path.relative_to(PROJECT)}:{block[0][0]}")
+    assert [where for where in places.values() if len(where) > 1] == []
