@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Table 1, RoBERTa-base, VB-LoRA qv: 6 tasks x 5 seeds. Published average: 85.4.
+# GPU hours: about 83 (Table 7).
+# Usage: scripts/table1/roberta_base/vblora_qv.sh [more words for experiments.run, such as launcher=slurm]
+# Finished runs are skipped. PYTHON names the interpreter. Made by `make scripts`; do not edit.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
+PYTHON="${PYTHON:-$(if [ -x .venv/bin/python ]; then echo .venv/bin/python; else echo python; fi)}"
+exec "$PYTHON" -m experiments.run -m scale=paper model=roberta_base row=vblora_qv \
+    task=sst2,mrpc,cola,qnli,rte,stsb seed=0,1,2,3,4 "$@"
