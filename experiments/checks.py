@@ -17,6 +17,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.source": ("hub", "local", "tiny", "scratch"),
     "model.dtype": ("float32",),
     "optim.schedule": ("linear",),
+    "optim.precision": ("float32", "bfloat16"),
     "tracker.name": ("none", "wandb"),
     "tracker.mode": ("offline", "online"),
 }

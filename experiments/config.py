@@ -117,6 +117,8 @@ class OptimConfig:
         warmup_ratio: part of all steps in which the rates rise from 0.
         schedule: "linear": rates fall to 0 at the last step.
         max_grad_norm: clips the norm of all gradients together; None for no clipping.
+        precision: of the matrix products, in training and evaluation: "float32", or "bfloat16" by autocast.
+            Weights, gradients and the optimiser's state are float32 in both.
         head_lr, head_weight_decay: the task's head.
         bank_lr, logits_lr: VB-LoRA's vector bank and logits; they have no weight decay.
         adapter_lr, adapter_weight_decay: every other adapter.
@@ -130,6 +132,7 @@ class OptimConfig:
     warmup_ratio: float = MISSING
     schedule: str = "linear"
     max_grad_norm: float | None = None
+    precision: str = "float32"
     head_lr: float | None = None
     head_weight_decay: float = 0.0
     bank_lr: float | None = None

@@ -1,6 +1,6 @@
 """A rate search's table: for every setting the mean over tasks and seeds, the best of each row in bold.
 
-    python -m experiments.rates .cache/rates
+    python -m experiments.rates .cache/rates --scale tiny
 
 Each line holds the rates of one setting, as the records hold them. Settings that were tried
 on more seeds come first; only among those with the most can a row's best be.
@@ -23,22 +23,23 @@ TASKS = ("sst2", "mrpc", "cola", "qnli", "rte", "stsb")
 
 
 def collect(found: Iterable[RunRecord]) -> dict[Row, dict[str, Scores]]:
-    """Scores of finished runs by row (model, method, targets), rates, task and seed."""
+    """Scores of finished runs by row (model, method, targets), rates, task of the search, and seed."""
+    done = [(r.identity, r.config["optim"], r.outcome) for r in found if r.outcome is not None]
+    tasks = [task for task in TASKS if any(identity.task == task for identity, *_ in done)]
     rows: dict[Row, dict[str, Scores]] = defaultdict(
-        lambda: defaultdict(lambda: {task: {} for task in TASKS})
+        lambda: defaultdict(lambda: {task: {} for task in tasks})
     )
-    for record in found:
-        if record.outcome is not None:
-            identity, optim = record.identity, record.config["optim"]
-            rates = ", ".join(f"{name} {optim[name]:g}" for name in RATES if optim[name] is not None)
-            scores = rows[identity.model, identity.method, identity.targets][rates][identity.task]
-            scores[identity.seed] = record.outcome["scores"][record.outcome["metric"]]
+    for identity, optim, outcome in done:
+        rates = ", ".join(f"{name} {optim[name]:g}" for name in RATES if optim[name] is not None)
+        scores = rows[identity.model, identity.method, identity.targets][rates][identity.task]
+        scores[identity.seed] = outcome["scores"][outcome["metric"]]
     return rows
 
 
 def lines(rows: dict[Row, dict[str, Scores]]) -> list[str]:
     """The table as Markdown; a setting that lacks a task on all seeds has no mean."""
-    titles = ("model", "method", "targets", "rates", "seeds", "mean", *TASKS)
+    tasks = next((list(scores) for settings in rows.values() for scores in settings.values()), [])
+    titles = ("model", "method", "targets", "rates", "seeds", "mean", *tasks)
     table = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
     for row, settings in sorted(rows.items()):
         ranked = sorted(settings.items(), key=lambda item: _rank(item[1]), reverse=True)
@@ -59,9 +60,11 @@ def _rank(scores: Scores) -> tuple[int, float]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="The table of a rate search at scale tiny, as Markdown.")
+    parser = argparse.ArgumentParser(description="The table of a rate search, as Markdown.")
     parser.add_argument("root", type=Path, help="folder of the search's records")
-    found = records.find([parser.parse_args().root], "tiny")
+    parser.add_argument("--scale", default="tiny", help="scale of the search")
+    args = parser.parse_args()
+    found = records.find([args.root], args.scale)
     for problem in found.problems:
         print(f"left out: {problem.path}: {problem.message}")
     print("\n".join(lines(collect(found.records))))

@@ -181,6 +181,8 @@ def _arguments(
         output_dir=str(folder),
         num_train_epochs=optim.epochs,
         max_grad_norm=optim.max_grad_norm or 0.0,
+        bf16=optim.precision == "bfloat16",
+        use_cpu=not torch.accelerator.is_available(),  # what bf16 wants said before it computes on a CPU
         lr_scheduler_type=optim.schedule,
         warmup_steps=math.ceil(optim.warmup_ratio * optim.epochs * steps_per_epoch),
         logging_steps=max(1, steps_per_epoch // _LOGS_PER_EPOCH),

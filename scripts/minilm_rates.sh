@@ -9,8 +9,8 @@ PYTHON="${PYTHON:-$(if [ -x .venv/bin/python ]; then echo .venv/bin/python; else
 search() { "$PYTHON" -m experiments.run -m experiment=minilm_rates scale=minilm paths.results=.cache/rates "$@"; }
 
 search row=head optim.head_lr=2e-3,6e-3,2e-2 "$@"
-search row=full optim.full_lr=2e-5,5e-5,1e-4 "$@"
-search row=lora_qv optim.adapter_lr=5e-4,1e-3,3e-3 "$@"
+search row=full optim.full_lr=3e-5,1e-4,3e-4 "$@"
+search row=lora_qv optim.adapter_lr=1e-3,3e-3,1e-2 "$@"
 search row=vera_qv optim.adapter_lr=3e-3,1e-2,3e-2 "$@"
 for factor in 1 3 10; do # of the paper's pair of rates
     search row=vblora_qv,vblora_all optim.bank_lr="${factor}e-3" optim.logits_lr="${factor}e-2" "$@"

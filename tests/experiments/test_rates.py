@@ -35,9 +35,15 @@ def test_a_setting_of_more_seeds_goes_before_one_of_a_lucky_seed() -> None:
     assert other.startswith(f"{START} 0.2, head_lr 0.01 | 1 | 80.0 |")
 
 
+def test_a_search_on_two_tasks_has_the_mean_of_the_two() -> None:
+    table = rates.lines(rates.collect([run("stsb", 0.1, 0.5), run("cola", 0.1, 0.25)]))
+    assert table[0] == "| model | method | targets | rates | seeds | mean | cola | stsb |"
+    assert table[2] == f"{START} 0.1, head_lr 0.01 | 1 | **37.5** | 25.0 | 50.0 |"
+
+
 def test_empty_folder_prints_an_empty_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["rates", str(tmp_path)])
+    monkeypatch.setattr("sys.argv", ["rates", str(tmp_path), "--scale", "minilm"])
     rates.main()
     assert len(capsys.readouterr().out.splitlines()) == 2

@@ -209,3 +209,23 @@ def test_a_full_disk_costs_the_checkpoints_not_the_run(limit: int, tmp_path: Pat
     assert history == world.run(tmp_path / "whole", "stsb").history
     assert num_warnings == 21
     assert list((tmp_path / "run").iterdir()) == []
+
+
+# Fails if `precision` is not handed to the Trainer, or if the evaluation runs outside autocast.
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precision_is_that_of_products_and_weights_stay_float32(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    products: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
+    plain = nn.Linear.forward
+
+    def recorded(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        assert layer.weight.dtype is torch.float32
+        output = plain(layer, x)
+        products[layer.training].add(output.dtype)
+        return output
+
+    monkeypatch.setattr(nn.Linear, "forward", recorded)
+    result = world.run(tmp_path, num_train=400, precision=precision)
+    assert products == dict.fromkeys((True, False), {getattr(torch, precision)})
+    assert result.scores["matthews"] > 0.2
