@@ -16,6 +16,10 @@ TORCH := $(shell grep '^torch==' requirements.lock)
 TORCH_INDEX := $(if $(CPU),--index-url https://download.pytorch.org/whl/cpu)
 # Small models are fastest on one thread each, two runs at a time.
 LAUNCHER_tiny := launcher=joblib
+LAUNCHER_minilm := launcher=joblib
+# The grid of a scale, a file of conf/experiment.
+EXPERIMENT_minilm := minilm
+EXPERIMENT = $(or $(EXPERIMENT_$(SCALE)),glue)
 # What a scale's table needs beside the grid of its first model. Tiny: what its rows are measured against, the head alone
 # and a backbone that was never pretrained. Paper: the rows that Table 1 has for RoBERTa-large.
 ALSO_tiny := experiment=glue_controls model=tiny_roberta,tiny_scratch
@@ -26,7 +30,7 @@ RESULTS = $(patsubst paths.results=%,results=%,$(filter paths.results=%,$(ARGS))
 REPORT = $(patsubst paths.results=%,results=%,$(ARGS))
 SWEEP = $(RUN) -m experiments.run -m scale=$(SCALE) $(LAUNCHER_$(SCALE)) $(ARGS)
 # Every run is tried; `status` remembers whether one failed. Ctrl-C ends it all.
-GRID = trap 'exit 130' INT; status=0; $(SWEEP) experiment=glue $(1) || status=$$?; \
+GRID = trap 'exit 130' INT; status=0; $(SWEEP) experiment=$(EXPERIMENT) $(1) || status=$$?; \
 	$(if $(ALSO_$(SCALE)),$(SWEEP) $(ALSO_$(SCALE)) $(1) || status=$$?;)
 
 .PHONY: help env lint types test test-slow test-gpu params reproduce-glue plan status tables check check-results scripts clean

@@ -67,10 +67,6 @@ def finished(cfg: Config) -> RunRecord | None:
             f"{path}: holds this run with other settings ({_difference(record, cfg)}); repeat it "
             "with force=true, or keep both by naming this one: variant=<name>"
         )
-    if _folders(record.config) != _folders(described(cfg)):
-        raise ClaimError(
-            f"{path}: was made from another folder ({_difference(record, cfg)}); see force, variant"
-        )
     return record
 
 
@@ -108,11 +104,6 @@ def _make_writable(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
-
-
-def _folders(config: object) -> tuple[object, object]:
-    assert isinstance(config, dict)
-    return config["data"]["root"], config["model"]["path"]
 
 
 def _difference(record: RunRecord, cfg: Config) -> str:

@@ -14,7 +14,7 @@ from experiments.versions import versions
 def settings(cfg: Config) -> dict[str, Any]:
     """Everything configured that can change a run's outcome, as plain data.
 
-    Left out: tracker, folders (a record names data and model by their content), force, a grid's list of
+    Left out: tracker, folders (`versions` knows data and model by their content), force, a grid's list of
     seeds, and the variant and the tuned table, whose chosen values stand in the other groups.
     """
     plain = asdict(cfg)

@@ -54,9 +54,8 @@ def run(cfg: Config) -> RunRecord:
             failure = _described(error) if status == "failed" and error else None
             settings = run_id(cfg), cfg.scale.name, status, run_hash(cfg), described(cfg)
             record = RunRecord(*settings, outcome, about, failure)
-            if status == "success" or not claims.holds_result(
-                cfg
-            ):  # a failed repeat keeps the finished record
+            # A failed repeat keeps the finished record.
+            if status == "success" or not claims.holds_result(cfg):
                 records.write(record, Path(cfg.paths.results))
             return record
 

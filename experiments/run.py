@@ -22,9 +22,8 @@ from experiments.config import Config, run_id
 from experiments.progress import Outcome
 from experiments.records import RunRecord
 
-os.environ.setdefault(
-    "TOKENIZERS_PARALLELISM", "false"
-)  # its threads and our processes would share the same cores
+# The tokeniser's threads and our processes would share the same cores.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def attempt(composed: DictConfig) -> Outcome:

@@ -77,9 +77,7 @@ def tracked(cfg: Config) -> Iterator[Tracker]:
         return
     try:
         run = _open(cfg)
-    except (
-        Exception
-    ) as error:  # wandb's own kinds and its service's; a window that does not open stops no run
+    except Exception as error:  # wandb's own kinds and its service's: a window that stays shut stops no run
         warnings.warn(f"W&B: {error}; this run goes on without it", TrackingWarning, stacklevel=3)
         yield NoTracker()
         return

@@ -222,12 +222,18 @@ def _identity(
     for name, tensor in trained(backbone.model).items():
         starts.update(name.encode())
         starts.update(tensor_bytes(tensor))
+    threads = torch.get_num_threads() if run[1] == "cpu" else None  # can change the last bits there
     facts = [
-        [*run, seed, asdict(optim), asdict(data)],
+        [
+            *run,
+            seed,
+            asdict(optim),
+            asdict(data) | {"root": None},
+        ],  # `digest` knows the data by their content
         [task.family, task.name, task.version, digest(splits)],
         [backbone.fingerprint, starts.hexdigest()]
         + [[g["name"], g["lr"], g["weight_decay"]] for g in groups],
-        [torch.__version__, transformers.__version__, torch.get_num_threads()],
+        [torch.__version__, transformers.__version__, threads],
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

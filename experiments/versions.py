@@ -3,33 +3,69 @@
 A finished run is skipped only while these are what they were.
 """
 
+import functools
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from experiments.config import Config, ModelConfig
-from experiments.data import synthetic
+from experiments.config import Config, DataConfig, ModelConfig, TaskConfig
+from experiments.data import DataError, local, synthetic
 from experiments.recipe import Recipe
 
 TASKS = {"glue": 1}
 """By family: raised when its code would give other inputs, losses or scores from the same examples."""
 
 
+MODEL_FILES = ("config.json", "*.safetensors", "*.bin", "tokenizer*", "vocab*", "merges.txt", "*.model")
+"""What decides a folder's weights and tokens."""
+
+
 def versions(cfg: Config) -> dict[str, int | str | None]:
-    """Versions of the task, of data that are made here, and of a backbone that is made here or a folder."""
+    """Versions of the task, of data and of the backbone: numbers of what is made here, digests of local files.
+
+    What comes from the hub has none: its commit is not known before it is asked for, and stands in the record.
+    """
     made_here = cfg.data.source == "synthetic"
     return {
         "task": TASKS.get(cfg.task.family),
-        "data": synthetic.VERSION if made_here else None,
+        "data": synthetic.VERSION if made_here else _data(cfg.task, cfg.data),
         "backbone": _backbone(cfg.model),
     }
 
 
+def _data(task: TaskConfig, data: DataConfig) -> str | None:
+    """Digits of the task's local files; None for the hub, or where they are missing, which `data` tells."""
+    if data.source != "local" or not data.root:
+        return None
+    try:
+        return _digest(local.files(task.name, Path(os.path.expanduser(data.root))).values())
+    except DataError:
+        return None
+
+
 def _backbone(model: ModelConfig) -> str | None:
-    """Digits of the recipe, or of a local model's config.json; None for the hub, whose commit is recorded."""
+    """Digits of the recipe, or of a local folder's files; None for the hub."""
     if model.source in ("tiny", "scratch"):
         return Recipe().key()
     if model.source != "local" or not model.path:
         return None
-    file = Path(os.path.expanduser(model.path)) / "config.json"
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else None
+    folder = Path(os.path.expanduser(model.path))
+    return _digest({path for pattern in MODEL_FILES for path in folder.glob(pattern) if path.is_file()})
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    """Sixteen digits of the SHA-256 over the files' names and contents, in the order of their names."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        facts = path.stat()
+        content = _file_digest(path, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        total.update(f"{path.name} {content}\n".encode())
+    return total.hexdigest()[:16]
+
+
+@functools.cache
+def _file_digest(path: Path, *facts: int) -> str:
+    """SHA-256 of a file, read once in a process while its size, time and place stay (`facts`)."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

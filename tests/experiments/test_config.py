@@ -75,13 +75,19 @@ def test_every_task_family_has_a_version() -> None:
     assert versions.TASKS.keys() == FAMILIES.keys()
 
 
-def test_hash_of_a_local_model_changes_with_its_config_file(tmp_path: Path) -> None:
+# Fails if only the names of folders, or config.json alone, are compared.
+@pytest.mark.parametrize(
+    "file", ["config.json", "model.safetensors", "vocab.txt", "SST-2/train.tsv", "SST-2/dev.tsv"]
+)
+def test_hash_changes_with_what_is_in_a_local_models_and_datas_files(file: str, tmp_path: Path) -> None:
     overrides = ["scale=minilm", f"model.path={tmp_path}", f"data.root={tmp_path}"]
-    hashes = {run_hash(load(overrides))}
-    for text in ("{}", "{ }"):
-        (tmp_path / "config.json").write_text(text)
-        hashes.add(run_hash(load(overrides)))
-    assert len(hashes) == 3
+    for place in ("SST-2/train.tsv", "SST-2/dev.tsv", file):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text("before")
+    before = run_hash(load(overrides))
+    (tmp_path / file).write_text("after!")
+    assert run_hash(load(overrides)) != before
+    assert run_hash(load([*overrides, "task=rte"])) == run_hash(load([*overrides, "task=rte"]))
 
 
 def test_changed_setting_is_told_apart_by_its_hash_or_by_its_name() -> None:
