@@ -22,9 +22,9 @@ MODEL_FILES = ("config.json", "*.safetensors", "*.bin", "tokenizer*", "vocab*", 
 
 
 def versions(cfg: Config) -> dict[str, int | str | None]:
-    """Versions of the task, of data and of the backbone: numbers of what is made here, digests of local files.
+    """Versions of task, data and backbone: numbers of what is made here, digests of local files.
 
-    What comes from the hub has none: its commit is not known before it is asked for, and stands in the record.
+    What comes from the hub has none: its commit is not known beforehand, and stands in the record.
     """
     made_here = cfg.data.source == "synthetic"
     return {

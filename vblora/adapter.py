@@ -6,8 +6,9 @@ shared.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from vblora.composition import Cache, Factors
 from vblora.errors import AdapterStateError, VBLoRAError
-from vblora.sites import Site
+from vblora.sites import Site, check_splits, check_targets
 
 ParamGroup = dict[str, Any]
 
@@ -38,16 +39,29 @@ class AdapterConfig:
     splits: Mapping[str, Sequence[str]] = field(default_factory=dict)
     dropout: float = 0.0
 
+    def checked(self) -> AdapterConfig:
+        """A copy of its own, with lists in place of other sequences, after `check`.
+
+        Raises:
+            VBLoRAError: a value is impossible; the message names the rule and the value.
+        """
+        self.check()
+        targets = self.targets if isinstance(self.targets, str) else list(self.targets)
+        splits = {layer: list(parts) for layer, parts in self.splits.items()}
+        return replace(self, targets=targets, splits=splits)
+
     def check(self) -> None:
         """Refuse values that no model could serve.
 
         Raises:
             VBLoRAError: naming the rule and the value.
         """
-        if isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 1:
-            raise VBLoRAError(f"rank {self.rank!r} is not a whole number of at least 1")
+        require_whole("rank", self.rank)
+        require_number("dropout", self.dropout)
         if not 0.0 <= self.dropout < 1.0:
             raise VBLoRAError(f"dropout {self.dropout} is outside 0 ≤ p < 1")
+        check_targets(self.targets)
+        check_splits(self.splits)
 
     def build(self, model: nn.Module, sites: Sequence[Site]) -> Adapter:
         """Make the adapter for these sites of the model, with its start values drawn."""
@@ -72,6 +86,7 @@ class Adapter(nn.Module):
         self.head: list[tuple[str, nn.Module]] = []  # a plain list: these modules stay the model's own
         self.parked: dict[str, Tensor] | None = None  # the head's weights while another adapter is active
         self.trainable = True
+        self.random = False  # training draws at random beside dropout: each composition is another
         self._cache = Cache()
         check_rank(config.rank, self.sites)
 
@@ -84,6 +99,18 @@ class Adapter(nn.Module):
     def stored(self) -> dict[str, Tensor]:
         """What must be stored to use the trained adapter: its minimal tensors by name."""
         raise NotImplementedError
+
+    def fingerprint_of_base(self) -> Tensor | None:
+        """What tells the base weights apart that this adapter was trained on; None if any will do."""
+        return None
+
+    def fill(self, kind: str, tensors: Mapping[str, Tensor], fingerprint: Tensor | None) -> None:
+        """Take over the adapter's own tensors of a file, whose names, shapes and types are checked already.
+
+        Raises:
+            VBLoRAError: a value is impossible, or the base weights are not those of training.
+        """
+        self.load_state_dict(dict(tensors))
 
     # What all adapters share.
 
@@ -186,6 +213,18 @@ class OneRateAdapter(Adapter):
     def stored(self) -> dict[str, Tensor]:
         """Every parameter: nothing is redundant."""
         return {name: parameter.detach() for name, parameter in self.named_parameters()}
+
+
+def require_whole(name: str, value: object) -> None:
+    """Refuse what is no whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise VBLoRAError(f"{name} {value!r} is not a whole number of at least 1")
+
+
+def require_number(name: str, value: object, least: float = 0.0) -> None:
+    """Refuse what is no finite number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
+        raise VBLoRAError(f"{name} {value!r} is not a finite number of at least {least:g}")
 
 
 def check_rank(rank: int, sites: Iterable[Site]) -> None:

@@ -3,22 +3,22 @@
 Its metadata has one entry, `vblora`, a JSON object:
 
     format      1
-    kind        "trained" (every trained tensor; training can go on) or "topk" (only what must be stored to
-    use it) method      "vblora" | "tied_lora" | "lora_xs"
+    kind        "trained" (every trained tensor; training can go on) or "topk" (only what use needs)
+    method      "vblora" | "tied_lora" | "lora_xs"
     config      the fields of the method's configuration class
     sites       [[name, in_features, out_features], …] in the order of the adapter
     head        names of the modules that train in full beside it
     sha256      over all tensors, see `digest`
 
 Tensors: the adapter's own under `adapter.`, the head's under `head.` and their full names; LoRA-XS adds
-    `fingerprint`.
+`fingerprint`.
 """
 
 import dataclasses
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from vblora.errors import AdapterFileError
@@ -62,16 +62,16 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 def write(path: Path, tensors: dict[str, Tensor], header: Header) -> None:
     """Write the file in one step: a reader sees the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    os.close(descriptor)
+    temporary = path.parent / f".{path.name}-{uuid.uuid4().hex}"
     try:
         metadata = {"vblora": json.dumps(dataclasses.asdict(header), sort_keys=True)}
-        save_file(tensors, temporary, metadata)
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
+        with temporary.open("xb") as file:  # safetensors' own writing would keep other users from reading it
+            file.write(save(tensors, metadata))
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -166,5 +166,8 @@ def _check_shapes(path: Path, file: Any, expected: Shapes) -> None:
             raise AdapterFileError(f"{path}: tensor {key} is {part.get_shape()} {name}, expected {wanted}")
 
 
-_NAMES = {torch.float32: ("F32",), torch.uint8: ("U8",), torch.uint16: ("U16",), torch.int32: ("I32",)}
+_NAMES = {
+    **{torch.float32: ("F32",), torch.uint8: ("U8",), torch.uint16: ("U16",), torch.int32: ("I32",)},
+    **{torch.int64: ("I64",), torch.bool: ("BOOL",)},  # counters and masks of a head
+}
 _FLOATING = ("F64", "F32", "F16", "BF16")

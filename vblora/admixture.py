@@ -125,11 +125,13 @@ class Selection:
         training: composes while the model trains: (logits, noise_logits or None, bank, rule) -> sub-vectors.
         sparse: inference is a top-k admixture of the plain logits (otherwise the whole bank is mixed).
         noisy: a second tensor of logits holds the trainable noise scale.
+        random: training draws at random.
     """
 
     training: Training
     sparse: bool = True
     noisy: bool = False
+    random: bool = False
 
 
 def _train_noisy(logits: Tensor, noise: Tensor | None, bank: Tensor, rule: Rule) -> Tensor:
@@ -144,9 +146,9 @@ def _train_gumbel(straight_through: bool) -> Training:
 SELECTIONS: dict[str, Selection] = {
     "topk": Selection(lambda logits, _, bank, rule: admix(logits, bank, rule.topk)),
     "all": Selection(lambda logits, _, bank, rule: admix_all(logits, bank), sparse=False),
-    "noisy_topk": Selection(_train_noisy, noisy=True),
-    "gumbel": Selection(_train_gumbel(straight_through=False)),
-    "straight_through_gumbel": Selection(_train_gumbel(straight_through=True)),
+    "noisy_topk": Selection(_train_noisy, noisy=True, random=True),
+    "gumbel": Selection(_train_gumbel(straight_through=False), random=True),
+    "straight_through_gumbel": Selection(_train_gumbel(straight_through=True), random=True),
 }
 
 

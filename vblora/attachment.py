@@ -7,7 +7,7 @@ hook. All adapters of a model live in one submodule of its root, `model.vblora`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -34,11 +34,14 @@ class Attachment(nn.ModuleDict):
         self.head_originals: dict[str, heads.Weights] = {}
         self.required_grad = {name: p.requires_grad for name, p in model.named_parameters()}
         self.hooked: set[str] = set()
-        self._depth = 0
         self.handles: list[Any] = [
             model.register_forward_pre_hook(self._open),
             model.register_forward_hook(self._close, always_call=True),
         ]
+
+    def forward(self, x: Any) -> Any:
+        """Return what it is given: a root that is a Sequential calls this submodule after its layers."""
+        return x
 
     def adapter(self, name: str | None = None) -> Adapter:
         """The adapter of this name, by default the active one.
@@ -57,17 +60,22 @@ class Attachment(nn.ModuleDict):
             return None
         return cast(Adapter, self[self.active])
 
+    # No count of open forwards is kept: after Ctrl-C inside one, torch does not call `_close`.
     def _open(self, model: nn.Module, args: Any) -> None:
-        self._depth += 1
         adapter = self.current()
-        if self._depth == 1 and adapter is not None:
+        if adapter is not None:
             adapter.begin()
 
     def _close(self, model: nn.Module, args: Any, output: Any) -> None:
-        self._depth -= 1
         adapter = self.current()
-        if self._depth == 0 and adapter is not None:
+        if adapter is not None:
             adapter.end()
+
+    def rest(self) -> None:
+        """Let no adapter be active; the head's modules get back the model's own weights."""
+        if self.active is not None:
+            heads.park(self.head_originals, self.adapter())
+            self.active = None
 
     def hook(self, model: nn.Module, adapter: Adapter) -> None:
         """Hook those layers of the adapter that have no hook yet."""
@@ -135,7 +143,7 @@ def _product(x: Tensor, A: Tensor, Bt: Tensor) -> Tensor:
 
 def _add_product(x: Tensor, output: Tensor, A: Tensor, Bt: Tensor) -> Tensor:
     """Compute output + x Aᵀ Bᵀ in two matrix products: the sum is part of the second."""
-    low = _low(x, A).flatten(0, -2)
+    low = _low(x, A).reshape(-1, A.shape[0])
     flat = output.reshape(-1, output.shape[-1])
     return torch.addmm(flat, low, Bt.to(x.device, x.dtype)).view(output.shape)
 
@@ -148,8 +156,8 @@ def attach(
 ) -> Adapter:
     """Attach an adapter to the model in place and make it the active one.
 
-    Everything else is frozen, except the modules in `also_train` and other adapters' parameters, which keep
-    their state under `activate`.
+    Everything else is frozen, other adapters too until `activate`: only the new adapter and the modules in
+    `also_train` train.
 
     Args:
         model: the root module; it keeps its class, its layers and its keys.
@@ -163,43 +171,54 @@ def attach(
     Raises:
         TargetError: the targets match nothing, or something that is not linear.
         VBLoRAError: a value in the configuration is impossible.
-        AdapterStateError: the name is taken or unusable, or an adapter is merged. Nothing is changed in any
-            of these cases.
+        AdapterStateError: the name is taken or unusable, an adapter is merged, or the model is compiled.
+            Nothing is changed in any of these cases.
     """
     check_free(model, name)
-    config.check()
+    config = config.checked()
     sites = find_sites(model, config.targets, config.splits)
     head = heads.find_heads(model, also_train)
-    adapter = config.build(model, sites)
-    attachment = attachment_of(model)
-    if attachment is None:
-        attachment = Attachment(model)
+    return install(model, config.build(model, sites), name, head)
+
+
+def install(model: nn.Module, adapter: Adapter, name: str, head: heads.Heads) -> Adapter:
+    """Put a ready adapter on the model, freeze the rest, and make it the active one; nothing here can fail.
+
+    Args:
+        model: checked by `check_free`.
+        adapter: built for this model's sites.
+        name: checked by `check_free`.
+        head: the modules that train in full beside it.
+    """
+    attachment = attachment_of(model) or Attachment(model)
     for parameter_name, parameter in model.named_parameters():
-        if not parameter_name.startswith(f"{RESERVED}."):
+        if RESERVED not in parameter_name.split("."):
             parameter.requires_grad_(False)
     adapter.train(model.training)
     model.add_module(RESERVED, attachment)
     attachment[name] = adapter
     attachment.hook(model, adapter)
+    attachment.rest()
     heads.claim(attachment.head_originals, adapter, head)
-    activate(model, name)
-    return adapter
+    return activate(model, name)
 
 
 def check_free(model: nn.Module, name: str) -> None:
     """Refuse a name that an adapter of this model cannot take.
 
     Raises:
-        AdapterStateError: the name is taken or unusable, or an adapter is merged.
+        AdapterStateError: the name is taken or unusable, an adapter is merged, or the model is compiled.
     """
     attachment = attachment_of(model)
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) or hasattr(nn.ModuleDict, name):
-        raise AdapterStateError(
-            f"{name!r} cannot name an adapter; use letters, digits, _ and -, and no method name of ModuleDict"
-        )
+    if hasattr(model, "_orig_mod"):
+        raise AdapterStateError("the model is compiled; attach to the model itself, then call torch.compile")
     if attachment is not None and name in attachment:
         raise AdapterStateError(
             f"an adapter {name!r} is attached already; detach it first or choose another name"
+        )
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) or hasattr(Attachment(nn.Identity()), name):
+        raise AdapterStateError(
+            f"{name!r} cannot name an adapter; use letters, digits, _ and -, and no name of vblora's own"
         )
     if attachment is not None and attachment.merged is not None:
         raise AdapterStateError(f"adapter {attachment.merged!r} is merged; unmerge it first")
@@ -236,7 +255,8 @@ def required_attachment(model: nn.Module) -> Attachment:
 def activate(model: nn.Module, name: str) -> Adapter:
     """Let the layers add this adapter's product. It trains with its head; the other adapters are frozen.
 
-    The head's modules get the weights that they had when this adapter was last active.
+    The head's modules get the weights that they had when this adapter was last active. So the model's
+    `state_dict` holds the head of the active adapter alone; `vblora.save` writes each adapter with its own.
 
     Raises:
         AdapterStateError: no such adapter, or one is merged.
@@ -245,8 +265,8 @@ def activate(model: nn.Module, name: str) -> Adapter:
     chosen = attachment.adapter(name)
     if attachment.merged is not None:
         raise AdapterStateError(f"adapter {attachment.merged!r} is merged; unmerge it first")
-    if attachment.active not in (None, name):
-        heads.park(attachment.head_originals, attachment.adapter())
+    if attachment.active != name:
+        attachment.rest()
     for other in attachment.values():
         other.requires_grad_(False)
         for _, module in cast(Adapter, other).head:
@@ -288,15 +308,23 @@ def detach(model: nn.Module, name: str | None = None) -> None:
     attachment = required_attachment(model)
     for gone in [name] if name is not None else list(attachment):
         adapter = attachment.adapter(gone)
-        if attachment.active == gone and attachment.merged != gone:
-            heads.restore(attachment.head_originals, adapter)
-        del attachment[gone]
         if attachment.active == gone:
-            attachment.active = None
-        if attachment.merged == gone:
-            attachment.merged, attachment.backups = None, {}
+            _leave(model, attachment, adapter)
+        del attachment[gone]
     if not len(attachment):
         _restore(model, attachment)
+
+
+def _leave(model: nn.Module, attachment: Attachment, adapter: Adapter) -> None:
+    """The active adapter goes: the head is the model's own again, or stays if the adapter is merged."""
+    for _, module in adapter.head:
+        module.requires_grad_(False)
+    if attachment.merged is None:
+        heads.restore(attachment.head_originals, adapter)
+    else:
+        heads.adopt(attachment.head_originals, model)
+        attachment.merged, attachment.backups = None, {}
+    attachment.active = None
 
 
 def _restore(model: nn.Module, attachment: Attachment) -> None:
@@ -304,8 +332,3 @@ def _restore(model: nn.Module, attachment: Attachment) -> None:
     delattr(model, RESERVED)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(attachment.required_grad.get(name, parameter.requires_grad))
-
-
-def settings(model: nn.Module) -> Mapping[str, AdapterConfig]:
-    """The configuration of every attached adapter by name."""
-    return {name: cast(Adapter, adapter).config for name, adapter in required_attachment(model).items()}

@@ -8,6 +8,7 @@ serves all of them. Row ρ of A and column ρ of B are their tiles in a line. (P
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -85,8 +86,9 @@ class VectorBank(nn.Module):
         """Allocate the tensors; `reset` draws their start values."""
         super().__init__()
         self.layout, self.selection, self.rule = layout, selection, rule
-        self.vectors = nn.Parameter(torch.empty(num_vectors, layout.vector_length, device=device))
-        self.logits = nn.Parameter(torch.empty(layout.num_rows, num_vectors, device=device))
+        form: dict[str, Any] = {"device": device, "dtype": torch.float32}  # whatever torch's default is
+        self.vectors = nn.Parameter(torch.empty(num_vectors, layout.vector_length, **form))
+        self.logits = nn.Parameter(torch.empty(layout.num_rows, num_vectors, **form))
         noisy = admixture.SELECTIONS[selection].noisy
         self.noise_logits = nn.Parameter(torch.empty_like(self.logits)) if noisy else None
 

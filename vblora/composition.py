@@ -39,21 +39,22 @@ register_optimizer_step_post_hook(_count_step)
 
 @dataclass(frozen=True)
 class _Stamp:
-    """What the parameters were: their identities, their versions, and the optimizer steps so far."""
+    """What the parameters were: their identities, versions and addresses, and the optimizer steps so far."""
 
     tensors: tuple[Tensor, ...]
-    versions: tuple[int, ...]
+    marks: tuple[tuple[int, int], ...]
     steps: int
 
     def same(self, other: _Stamp) -> bool:
-        alike = self.versions == other.versions and self.steps == other.steps
+        alike = self.marks == other.marks and self.steps == other.steps
         return alike and all(a is b for a, b in zip(self.tensors, other.tensors, strict=True))
 
 
 def _stamp(adapter: Adapter) -> _Stamp:
     tensors = (*adapter.parameters(), *adapter.buffers())
-    versions = tuple(0 if t.is_inference() else t._version for t in tensors)
-    return _Stamp(tensors, versions, _optimizer_steps)
+    # The address too: assigning `parameter.data` moves no version.
+    marks = tuple((0 if t.is_inference() else t._version, t.data_ptr()) for t in tensors)
+    return _Stamp(tensors, marks, _optimizer_steps)
 
 
 @dataclass
@@ -82,7 +83,10 @@ class Cache:
         self._kept: _Composition | None = None
         self._traced: Factors | None = None
         self._is_open = False
+        self._opened_with_grad = False
         self._without_grad: set[int] = set()
+        self._forwards = 0  # compositions for training since the last backward that ran a block again
+        self._ran_again = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Cache:
         """A copied model composes for itself."""
@@ -100,8 +104,9 @@ class Cache:
         keep = self._kept is not None and self._lasting(adapter) and self._kept.stamp.same(_stamp(adapter))
         if not keep:
             self._compose(adapter)
-        self._is_open = True
-        self._without_grad.clear()
+        self._is_open, self._opened_with_grad = True, torch.is_grad_enabled()
+        if self._opened_with_grad:
+            self._without_grad.clear()
 
     def close(self, adapter: Adapter) -> None:
         """End the forward of the root. The composition stays for checkpointed blocks that run again."""
@@ -114,6 +119,8 @@ class Cache:
         """The factors that the site at `place` must use now."""
         if torch.compiler.is_compiling():
             return self._traced if self._traced is not None else adapter.compose()
+        if in_backward():
+            self._check_drawn_once(adapter)
         kept = self._kept
         if kept is None or not self._usable(adapter, kept, place):
             kept = self._compose(adapter)
@@ -122,6 +129,8 @@ class Cache:
 
     def _compose(self, adapter: Adapter) -> _Composition:
         self._kept = None  # frees the last one before the next is made
+        if adapter.training:
+            self._forwards, self._ran_again = 1 if self._ran_again else self._forwards + 1, False
         self._kept = _Composition(adapter.compose(), torch.is_grad_enabled(), _stamp(adapter))
         return self._kept
 
@@ -132,20 +141,34 @@ class Cache:
     def _usable(self, adapter: Adapter, kept: _Composition, place: int) -> bool:
         if torch.is_grad_enabled() and not kept.with_grad:
             return False
-        if self._is_open or in_backward():
+        if in_backward():
             return True
         if not kept.stamp.same(_stamp(adapter)):
             return False
-        return self._lasting(adapter) or not (kept.finished or place in kept.asked)
+        return self._is_open or self._lasting(adapter) or not (kept.finished or place in kept.asked)
+
+    def _check_drawn_once(self, adapter: Adapter) -> None:
+        """A block that runs again needs its forward's draw; of several forwards it cannot tell which.
+
+        Raises:
+            AdapterStateError: the selection is random and there was not just one forward to run again.
+        """
+        self._ran_again = True
+        if adapter.random and adapter.training and self._forwards != 1:
+            raise AdapterStateError(
+                "a random selection under gradient checkpointing needs the backward of each forward before"
+                " the next forward in training mode; call backward in between, or model.eval() for the other"
+            )
 
     def _watch(self, adapter: Adapter, kept: _Composition, place: int) -> None:
         """Note who asked.
 
-        A site that ran without gradients and runs again in backward is under reentrant checkpointing.
+        A site that ran without gradients in a forward opened with them, and runs again in backward, is under
+        reentrant checkpointing.
         """
         kept.asked.add(place)
         if not torch.is_grad_enabled():
-            if adapter.training and not in_backward():
+            if self._is_open and self._opened_with_grad and not in_backward():
                 self._without_grad.add(place)
         elif place in self._without_grad and in_backward() and _several_processes():
             raise AdapterStateError(

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from vblora.adapter import Adapter
 from vblora.errors import TargetError, VBLoRAError
+from vblora.sites import RESERVED
 
 Weights = dict[str, Tensor]
+Heads = list[tuple[str, nn.Module]]
 
 
-def find_heads(model: nn.Module, also_train: Sequence[str]) -> list[tuple[str, nn.Module]]:
-    """The modules whose names end in one of `also_train`.
+def find_heads(model: nn.Module, also_train: Sequence[str]) -> Heads:
+    """The modules whose names end in one of `also_train`, parts of adapters left out.
 
     Raises:
         TargetError: an ending matches no module.
@@ -25,18 +27,22 @@ def find_heads(model: nn.Module, also_train: Sequence[str]) -> list[tuple[str, n
     """
     if isinstance(also_train, str):
         raise VBLoRAError(f"also_train is the text {also_train!r}; give a list of module names")
-    heads: list[tuple[str, nn.Module]] = []
+    heads: Heads = []
+    modules = [(n, m) for n, m in model.named_modules() if n and RESERVED not in n.split(".")]
     for wanted in also_train:
-        found = [(n, m) for n, m in model.named_modules() if n == wanted or n.endswith(f".{wanted}")]
+        found = [(n, m) for n, m in modules if wanted and (n == wanted or n.endswith(f".{wanted}"))]
         if not found:
             known = ", ".join(dict(model.named_children()))
-            raise TargetError(f"also_train: no module is named {wanted}; the model has {known}")
+            raise TargetError(f"also_train: no module is named {wanted!r}; the model has {known}")
         heads += found
     return heads
 
 
-def claim(originals: dict[str, Weights], adapter: Adapter, heads: Sequence[tuple[str, nn.Module]]) -> None:
-    """Give the modules to an adapter; what they hold now is kept in `originals` unless it was before."""
+def claim(originals: dict[str, Weights], adapter: Adapter, heads: Heads) -> None:
+    """Give the modules to an adapter; what they hold now is kept in `originals` unless it was before.
+
+    No adapter may be active, so that what they hold is the model's own.
+    """
     adapter.head = list(heads)
     for name, module in heads:
         if name not in originals:
@@ -62,6 +68,12 @@ def restore(originals: Mapping[str, Weights], adapter: Adapter) -> None:
     """Put the model's own weights into the modules of this adapter's head."""
     for name, module in adapter.head:
         module.load_state_dict(originals[name])
+
+
+def adopt(originals: dict[str, Weights], model: nn.Module) -> None:
+    """Take what the modules hold now as the model's own."""
+    for name in originals:
+        originals[name] = _copied(model.get_submodule(name).state_dict())
 
 
 def unpark(adapter: Adapter) -> None:

@@ -8,15 +8,15 @@ canonical signs, and a fingerprint tells whether it came out the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vblora.adapter import AdapterConfig, OneRateAdapter, site_device
+from vblora.adapter import AdapterConfig, OneRateAdapter, require_number, site_device
 from vblora.composition import Factors
 from vblora.errors import AdapterFileError, VBLoRAError
 from vblora.once import once
@@ -37,6 +37,11 @@ class LoRAXSConfig(AdapterConfig):
 
     rank: int = 64
     init_std: float = 1e-5
+
+    def check(self) -> None:
+        """Refuse values that no model could serve."""
+        super().check()
+        require_number("init_std", self.init_std)
 
     def build(self, model: nn.Module, sites: Sequence[Site]) -> LoRAXS:
         """Decompose the weight of every site."""
@@ -65,18 +70,22 @@ def frame(weight: Float[Tensor, "o i"], rank: int) -> tuple[Float[Tensor, "r i"]
     return ((signs * sigma)[:, None] * Vt).contiguous(), (U * signs).contiguous()
 
 
-def probe(A: Float[Tensor, "r i"], U: Float[Tensor, "o r"]) -> Float[Tensor, "2 r"]:
-    """Two numbers per singular direction: its inner products with a fixed wave, changed by another frame."""
+def probe(A: Float[Tensor, "r i"], U: Float[Tensor, "o r"]) -> Float[Tensor, "3 r"]:
+    """Three numbers per singular direction: inner products with a fixed wave, and the singular value."""
     wave_in = torch.cos(torch.arange(A.shape[1], device=A.device, dtype=torch.float32))
     wave_out = torch.cos(torch.arange(U.shape[0], device=U.device, dtype=torch.float32))
-    scale = A.norm(dim=1).clamp_min(1e-12)
-    return torch.stack([A @ wave_in / scale, wave_out @ U])
+    sigma = A.norm(dim=1)
+    return torch.stack([A @ wave_in / sigma.clamp_min(1e-12), wave_out @ U, sigma])
 
 
 class LoRAXS(OneRateAdapter):
-    """A LoRA-XS adapter: `R` (sites, r, r) trains; the frames A and U are buffers outside the state dict."""
+    """A LoRA-XS adapter: `R` (sites, r, r) trains; the frames A and U are buffers outside the state dict.
+
+    The state dict holds their `fingerprint` (sites, 3, r), and R of other frames is not taken from one.
+    """
 
     config: LoRAXSConfig
+    fingerprint: Tensor
 
     def __init__(self, config: LoRAXSConfig, model: nn.Module, sites: Sequence[Site]) -> None:
         """Compute the frames and draw R."""
@@ -87,11 +96,11 @@ class LoRAXS(OneRateAdapter):
             self.register_buffer(f"A{place}", A, persistent=False)
             self.register_buffer(f"U{place}", U, persistent=False)
             probes.append(probe(A, U))
-        self.fingerprint = torch.stack(probes).cpu()  # (sites, 2, r)
+        device = site_device(model, sites)
+        self.register_buffer("fingerprint", torch.stack([each.to(device) for each in probes]))
         shape = (len(self.sites), config.rank, config.rank)
-        self.R = nn.Parameter(
-            torch.empty(shape, device=site_device(model, sites)).normal_(std=config.init_std)
-        )
+        start = torch.empty(shape, device=device, dtype=torch.float32)
+        self.R = nn.Parameter(start.normal_(std=config.init_std))
 
     def _frame(self, place: int) -> tuple[Tensor, Tensor]:
         return cast(Tensor, getattr(self, f"A{place}")), cast(Tensor, getattr(self, f"U{place}"))
@@ -104,17 +113,34 @@ class LoRAXS(OneRateAdapter):
             factors.append((A, once(lambda R, U: R.mT @ U.mT, R, U)))
         return factors
 
+    def fingerprint_of_base(self) -> Tensor:
+        """What tells frames apart, (sites, 3, r); see `probe`."""
+        return self.fingerprint
+
+    def fill(self, kind: str, tensors: Mapping[str, Tensor], fingerprint: Tensor | None) -> None:
+        """R, if it was trained between these frames."""
+        assert fingerprint is not None, "a LoRA-XS file holds one"
+        super().fill(kind, {**tensors, "fingerprint": fingerprint}, fingerprint)
+
     def check_fingerprint(self, stored: Tensor) -> None:
         """Refuse R that was trained between other frames.
 
         Raises:
             AdapterFileError: the base weights differ from those of training.
         """
-        distance = float((self.fingerprint - stored.cpu()).abs().max())
-        reach = float(stored.abs().max())
-        if not distance <= FINGERPRINT_TOLERANCE * max(reach, 1e-12):
-            cause = f"the adapter was trained on other base weights (fingerprint off by {distance:.2g})"
-            raise AdapterFileError(f"{cause}; load the same base model")
+        stored = stored.to(self.fingerprint)
+        distance = (self.fingerprint - stored).abs().amax(dim=(0, 2))  # of each of the three numbers
+        reach = stored.abs().amax(dim=(0, 2)).clamp_min(1e-12)
+        worst = float((distance / reach).max())
+        if not worst <= FINGERPRINT_TOLERANCE:
+            cause = f"the adapter was trained on other base weights (fingerprint off by {worst:.2g})"
+            raise AdapterFileError(f"{cause}; load the same base model before attaching")
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
+        stored = state_dict.get(f"{prefix}fingerprint")
+        if stored is not None:
+            self.check_fingerprint(stored)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def _site_weight(model: nn.Module, site: Site) -> Tensor:

@@ -13,22 +13,23 @@ from vblora.sites import is_conv1d
 def merge(model: nn.Module, name: str | None = None) -> None:
     """Add the product of an adapter (by default the active one) to the weights it adapts: W ← W + B A.
 
-    A named adapter is made the active one first, so that its head is in place too.
+    A named adapter is made the active one too, so that its head is in place.
+
     The sum is made in float32 and rounded once to the weight's own type. The old weights are kept in main
     memory, so that `unmerge` gives them back exactly; `detach` frees them. On any error the weights are as
     before.
 
     Raises:
         AdapterStateError: an adapter is merged already, or there is none of this name.
-        VBLoRAError: a merged weight would not be finite, or two sites share one weight.
+        VBLoRAError: a merged weight would not be finite, or another module shares it.
     """
     attachment = required_attachment(model)
     if attachment.merged is not None:
         raise AdapterStateError(f"adapter {attachment.merged!r} is merged already; unmerge it first")
-    adapter = attachment.adapter(name)
-    if name is not None:
-        activate(model, name)
+    adapter, before = attachment.adapter(name), attachment.active
     _check_untied(model, adapter)
+    training = adapter.training
+    adapter.eval()  # the rule of inference: in training a selection may draw at random
     try:
         for layer in adapter.places:
             weight = _weight(model, layer)
@@ -38,6 +39,10 @@ def merge(model: nn.Module, name: str | None = None) -> None:
     except BaseException:
         _put_back(model, attachment)
         raise
+    finally:
+        adapter.train(training)
+    if name is not None and name != before:
+        activate(model, name)
     attachment.merged = attachment.active
 
 
@@ -68,11 +73,13 @@ def _weight(model: nn.Module, layer: str) -> Tensor:
 
 
 def _check_untied(model: nn.Module, adapter: Adapter) -> None:
-    owners: dict[int, str] = {}
+    owners: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        owners.setdefault(id(parameter), []).append(name)
     for layer in adapter.places:
-        first = owners.setdefault(id(_weight(model, layer)), layer)
-        if first != layer:
-            raise VBLoRAError(f"{first} and {layer} share one weight; merging would add both products to it")
+        names = owners[id(_weight(model, layer))]
+        if len(names) > 1:
+            raise VBLoRAError(f"{' and '.join(names)} are one weight; merging would change what both compute")
 
 
 def _merged_weight(model: nn.Module, adapter: Adapter, layer: str) -> Tensor:

@@ -2,10 +2,9 @@
 
 All layers share one composition. Gradient checkpointing needs two things of it that plain autograd does not
 give: reentrant checkpointing runs a backward per block, each through the shared node; non-reentrant
-    checkpointing counts the
-tensors that a block saves, and they must not depend on which block happened to compose. So the node keeps its
-tensors on its context, out of sight of saved-tensor hooks, and its inner graph is retained until the node
-itself is freed.
+checkpointing counts the tensors that a block saves, and they must not depend on which block happened to
+compose. So the node keeps its tensors on its context, out of sight of saved-tensor hooks, and its inner graph
+is retained until the node itself is freed.
 """
 
 from collections.abc import Callable, Sequence

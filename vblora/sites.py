@@ -4,7 +4,7 @@ A site is a linear layer, or a slice of one layer's output (query inside GPT-2's
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -60,18 +60,65 @@ def find_sites(
         model: any module; the meta device will do.
         targets: endings of site names (whole dotted parts), or one regular expression over full names.
         splits: for layers whose name ends so, the names of the equal parts of their output, each a site of
-            its own:
-            {"c_attn": ["query", "key", "value"]}.
+            its own: {"c_attn": ["query", "key", "value"]}.
 
     Raises:
         TargetError: nothing matches, or a match is no linear layer that can be adapted.
     """
-    if not targets:
-        raise TargetError('targets is empty; give endings of module names, such as ["query", "value"]')
+    check_targets(targets)
     matched = [site for site in _candidates(model, splits or {}) if _matches(site.name, targets)]
     if not matched:
         raise TargetError(_no_match(model, targets, splits or {}))
     return [_checked(model, site) for site in matched]
+
+
+def sites_named(model: nn.Module, names: Sequence[str], splits: Mapping[str, Sequence[str]]) -> list[Site]:
+    """The sites of just these full names, in the order of the model's modules.
+
+    Raises:
+        TargetError: the model lacks one, or it is no linear layer that can be adapted.
+    """
+    wanted = set(names)
+    found = [site for site in _candidates(model, splits) if site.name in wanted]
+    missing = wanted - {site.name for site in found}
+    if missing:
+        raise TargetError(f"{type(model).__name__} has no module {min(missing)}")
+    return [_checked(model, site) for site in found]
+
+
+def check_targets(targets: object) -> None:
+    """Refuse targets that are no list of names and no regular expression.
+
+    Raises:
+        TargetError: naming the rule and the value.
+    """
+    if isinstance(targets, str):
+        try:
+            re.compile(targets)
+        except re.error as error:
+            raise TargetError(f"targets {targets!r} is no regular expression: {error}") from error
+    if not targets:
+        raise TargetError('targets is empty; give endings of module names, such as ["query", "value"]')
+    if not isinstance(targets, str | Collection) or not all(isinstance(t, str) and t for t in targets):
+        raise TargetError(f"targets {targets!r} is no list of names; give endings such as ['query', 'value']")
+
+
+def check_splits(splits: object) -> None:
+    """Refuse splits that are no {ending: names of at least one part}.
+
+    Raises:
+        TargetError: naming the rule and the value.
+    """
+    whole = isinstance(splits, Mapping) and all(
+        isinstance(layer, str)
+        and isinstance(parts, Sequence)
+        and not isinstance(parts, str)
+        and len(parts)
+        and all(isinstance(part, str) and part for part in parts)
+        for layer, parts in splits.items()
+    )
+    if not whole:
+        raise TargetError(f"splits {splits!r} is not of the form {{'c_attn': ['query', 'key', 'value']}}")
 
 
 def _matches(name: str, targets: Sequence[str] | str) -> bool:
@@ -109,6 +156,12 @@ def _checked(model: nn.Module, site: Site) -> Site:
         kind = type(layer).__name__
         raise TargetError(
             f"{site.name}: a {kind} cannot be adapted; name linear layers (nn.Linear or Conv1D) only"
+        )
+    parent = model.get_submodule(site.layer.rpartition(".")[0])
+    if isinstance(parent, nn.MultiheadAttention) or "weight" not in layer._parameters:
+        raise TargetError(
+            f"{site.name}: its weight is read or made by another module (MultiheadAttention,"
+            " a parametrisation), so that an adapter would be passed by; name other layers"
         )
     if not cast(Tensor, layer.weight).is_floating_point():
         raise TargetError(

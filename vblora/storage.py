@@ -2,22 +2,22 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vblora import heads
-from vblora.adapter import Adapter, AdapterConfig
+from vblora.adapter import Adapter, AdapterConfig, site_device
 from vblora.adapter_file import FORMAT, KINDS, Header, Shapes, digest, read_header, read_tensors, write
-from vblora.attachment import activate, attach, check_free, detach, required_attachment
-from vblora.errors import AdapterFileError, AdapterStateError, VBLoRAError
-from vblora.lora_xs import LoRAXS, LoRAXSConfig
-from vblora.sites import Site, find_sites
+from vblora.attachment import check_free, install, required_attachment
+from vblora.errors import AdapterFileError, AdapterStateError, TargetError, VBLoRAError
+from vblora.lora_xs import LoRAXSConfig
+from vblora.sites import Site, sites_named
 from vblora.tied_lora import TiedLoRAConfig
-from vblora.vb_lora import VBLoRA, VBLoRAConfig
+from vblora.vb_lora import VBLoRAConfig
 
 FILE_NAME = "vblora.safetensors"
 METHODS: dict[str, type[AdapterConfig]] = {c.method: c for c in (VBLoRAConfig, TiedLoRAConfig, LoRAXSConfig)}
@@ -35,8 +35,7 @@ def save(
         model: the model it is attached to.
         folder: made if missing; an older file there is replaced.
         kind: "trained" keeps every trained tensor; "topk" only what must be stored (bank, indices, weights),
-            from which the
-            adapter can be used but not trained further.
+            from which the adapter can be used but not trained further.
         name: which adapter.
 
     Returns:
@@ -65,8 +64,8 @@ def _tensors(adapter: Adapter, kind: str) -> dict[str, Tensor]:
     own = dict(adapter.named_parameters()) if kind == "trained" else adapter.stored()
     tensors = {f"adapter.{key}": value for key, value in own.items()}
     tensors |= {f"head.{key}": value for key, value in heads.head_weights(adapter).items()}
-    if isinstance(adapter, LoRAXS):
-        tensors["fingerprint"] = adapter.fingerprint
+    fingerprint = adapter.fingerprint_of_base()
+    tensors |= {} if fingerprint is None else {"fingerprint": fingerprint}
     return {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
 
 
@@ -97,11 +96,14 @@ def load(model: nn.Module, folder: str | os.PathLike[str], name: str = "default"
         sites = _checked_sites(header, model, config)
         expected = _own_shapes(config, sites, header.kind) | _head_shapes(header, model)
         tensors = read_tensors(path, expected, header.sha256)
-        return _attach(model, config, name, header, tensors)
+        adapter = _built(model, config, sites, header.kind, tensors)
     except AdapterFileError:
         raise
-    except (VBLoRAError, TypeError) as error:  # TypeError: a field of the configuration has a foreign type
+    except VBLoRAError as error:
         raise AdapterFileError(f"{path}: {error}") from error
+    install(model, adapter, name, [(key, model.get_submodule(key)) for key in header.head])
+    heads.fill(adapter, _part(tensors, "head."))
+    return adapter
 
 
 def _config(header: Header) -> AdapterConfig:
@@ -113,13 +115,18 @@ def _config(header: Header) -> AdapterConfig:
     known = {field.name for field in dataclasses.fields(chosen)}
     if set(header.config) != known:
         raise AdapterFileError(f"its configuration must hold just {', '.join(sorted(known))}")
-    config = chosen(**header.config)
-    config.check()
-    return config
+    config = chosen()
+    for field, value in header.config.items():  # of any type; `checked` judges them
+        setattr(config, field, value)
+    return config.checked()
 
 
 def _checked_sites(header: Header, model: nn.Module, config: AdapterConfig) -> list[Site]:
-    sites = find_sites(model, config.targets, config.splits)
+    # By name: a regular expression of a foreign file must not be run.
+    try:
+        sites = sites_named(model, [name for name, *_ in header.sites], config.splits)
+    except TargetError as error:
+        raise AdapterFileError(f"made for another model: {error}") from error
     ours = _site_list(sites)
     if ours != header.sites:
         pairs = zip(ours, header.sites, strict=False)
@@ -136,7 +143,7 @@ def _checked_sites(header: Header, model: nn.Module, config: AdapterConfig) -> l
 def _own_shapes(config: AdapterConfig, sites: Sequence[Site], kind: str) -> Shapes:
     shapes: Shapes = {f"adapter.{key}": value for key, value in config.shapes(sites, kind).items()}
     if isinstance(config, LoRAXSConfig):
-        shapes["fingerprint"] = ((len(sites), 2, config.rank), torch.float32)
+        shapes["fingerprint"] = ((len(sites), 3, config.rank), torch.float32)
     return shapes
 
 
@@ -147,36 +154,24 @@ def _head_shapes(header: Header, model: nn.Module) -> Shapes:
         if name not in modules:
             raise AdapterFileError(f"made for another model: this one has no module {name}")
         for key, value in modules[name].state_dict().items():
-            shapes[f"head.{name}.{key}"] = tuple(value.shape), None
+            shapes[f"head.{name}.{key}"] = (
+                tuple(value.shape),
+                None if value.is_floating_point() else value.dtype,
+            )
     return shapes
 
 
-def _attach(
-    model: nn.Module, config: AdapterConfig, name: str, header: Header, tensors: dict[str, Tensor]
+def _built(
+    model: nn.Module, config: AdapterConfig, sites: Sequence[Site], kind: str, tensors: Mapping[str, Tensor]
 ) -> Adapter:
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # start values are drawn and overwritten; the user's generator stays
-        adapter = attach(model, config, name)
-    try:
-        own = {key.removeprefix("adapter."): t for key, t in tensors.items() if key.startswith("adapter.")}
-        _fill(adapter, header.kind, own, tensors.get("fingerprint"))
-    except BaseException:
-        detach(model, name)
-        raise
-    modules = [(key, model.get_submodule(key)) for key in header.head]
-    heads.claim(required_attachment(model).head_originals, adapter, modules)
-    heads.fill(
-        adapter, {key.removeprefix("head."): t for key, t in tensors.items() if key.startswith("head.")}
-    )
-    return activate(model, name)
+    """The adapter of a file, not yet on the model."""
+    device = site_device(model, sites)
+    # Start values are drawn and overwritten; the user's generators stay as they were.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        adapter = config.build(model, sites)
+    adapter.fill(kind, _part(tensors, "adapter."), tensors.get("fingerprint"))
+    return adapter
 
 
-def _fill(adapter: Adapter, kind: str, own: dict[str, Tensor], fingerprint: Tensor | None) -> None:
-    if isinstance(adapter, LoRAXS):
-        adapter.check_fingerprint(cast(Tensor, fingerprint))
-    if kind == "topk" and isinstance(adapter, VBLoRA):
-        device = adapter.bank.vectors.device
-        adapter.fix(**{key: value.to(device) for key, value in own.items()})
-    else:
-        adapter.load_state_dict(own)
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}

@@ -1,7 +1,6 @@
 """Tied-LoRA: one trained pair A, B for the whole model, and two trained diagonals per site.
 
-ΔW = Λ_v B Λ_u A        Renduchintala, Konuk, Kuchaiev 2023 (arXiv 2311.09578), the variant with all four
-trained
+ΔW = Λ_v B Λ_u A        Renduchintala, Konuk, Kuchaiev 2023 (arXiv 2311.09578), with all four trained
 
 Sizes above the width d repeat the pair: a site with i = 4d uses A four times side by side, one with o = 4d
 uses B four times stacked. This reading gives the parameter counts that the VB-LoRA paper prints.
@@ -12,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -55,10 +54,11 @@ class TiedLoRA(OneRateAdapter):
         super().__init__(config, sites)
         sides = [side for site in self.sites for side in (site.in_features, site.out_features)]
         self.width = math.gcd(*sides)
-        self.A = nn.Parameter(torch.empty(config.rank, self.width, device=device))
-        self.B = nn.Parameter(torch.zeros(self.width, config.rank, device=device))
-        self.u = nn.Parameter(torch.ones(len(self.sites), config.rank, device=device))
-        self.v = nn.Parameter(torch.ones(sum(site.out_features for site in self.sites), device=device))
+        form: dict[str, Any] = {"device": device, "dtype": torch.float32}  # whatever torch's default is
+        self.A = nn.Parameter(torch.empty(config.rank, self.width, **form))
+        self.B = nn.Parameter(torch.zeros(self.width, config.rank, **form))
+        self.u = nn.Parameter(torch.ones(len(self.sites), config.rank, **form))
+        self.v = nn.Parameter(torch.ones(sum(site.out_features for site in self.sites), **form))
         nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
 
     def compose(self) -> Factors:

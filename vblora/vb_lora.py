@@ -5,14 +5,23 @@ Source: Li, Han, Ji, NeurIPS 2024 (arXiv 2405.15179).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from vblora.adapter import Adapter, AdapterConfig, ParamGroup, check_rank, param_group, site_device
+from vblora.adapter import (
+    Adapter,
+    AdapterConfig,
+    ParamGroup,
+    check_rank,
+    param_group,
+    require_number,
+    require_whole,
+    site_device,
+)
 from vblora.admixture import SELECTIONS, Rule, check_topk
 from vblora.bank import FixedBank, Layout, VectorBank
 from vblora.composition import Factors
@@ -48,16 +57,16 @@ class VBLoRAConfig(AdapterConfig):
         """Refuse values that no model could serve."""
         super().check()
         for name in ("num_vectors", "vector_length", "topk"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise VBLoRAError(f"{name} {value!r} is not a whole number of at least 1")
+            require_whole(name, getattr(self, name))
+        for name in ("temperature", "init_logits_std", "init_bank_bound"):
+            require_number(name, getattr(self, name))
         if self.selection not in SELECTIONS:
             raise VBLoRAError(
                 f"selection {self.selection!r} is unknown; choose one of {', '.join(SELECTIONS)}"
             )
         check_topk(self.topk, self.num_vectors)
-        if not self.temperature > 0:
-            raise VBLoRAError(f"temperature {self.temperature} is not above 0")
+        if self.temperature == 0:
+            raise VBLoRAError("temperature 0 is not above 0")
 
     def build(self, model: nn.Module, sites: Sequence[Site]) -> VBLoRA:
         """Make the adapter with fresh bank and logits."""
@@ -66,10 +75,8 @@ class VBLoRAConfig(AdapterConfig):
     def shapes(self, sites: Sequence[Site], kind: str) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
         """Bank and logits; or bank, indices and weights."""
         check_rank(self.rank, sites)
-        rows, bank = (
-            Layout(sites, self.rank, self.vector_length).num_rows,
-            (self.num_vectors, self.vector_length),
-        )
+        rows = Layout(sites, self.rank, self.vector_length).num_rows
+        bank = (self.num_vectors, self.vector_length)
         selection = SELECTIONS[self.selection]
         if kind == "topk":
             k = self.topk if selection.sparse else self.num_vectors
@@ -94,6 +101,7 @@ class VBLoRA(Adapter):
         bank = VectorBank(self.layout, config.num_vectors, config.selection, rule, device)
         bank.reset(config.init_bank_bound, config.init_logits_std)
         self.bank = bank
+        self.random = SELECTIONS[config.selection].random
 
     def compose(self) -> Factors:
         """Compose all sub-vectors in one go and view them as factors."""
@@ -136,6 +144,13 @@ class VBLoRA(Adapter):
             "indices": indices.to(index_dtype(self.bank.vectors.shape[0])),
             "weights": weights[:, 1:].contiguous(),
         }
+
+    def fill(self, kind: str, tensors: Mapping[str, Tensor], fingerprint: Tensor | None) -> None:
+        """Bank and logits of a "trained" file, or what `stored` gave."""
+        if kind != "topk":
+            return super().fill(kind, tensors, fingerprint)
+        device = self.bank.vectors.device
+        self.fix(**{key: value.to(device) for key, value in tensors.items()})
 
     def fix(self, vectors: Tensor, indices: Tensor, weights: Tensor) -> None:
         """Use what `stored` gave in place of bank and logits; the adapter can then no longer be trained.

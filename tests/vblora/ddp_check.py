@@ -31,6 +31,8 @@ def worker(rank: int, checkpointing: str, folder: str) -> None:
     for _ in range(2):  # the second step must compose from the updated parameters
         try:
             loss = parallel(tokens(4).chunk(2)[rank]).logits.sum()
+            with torch.no_grad():
+                model(tokens(4))  # another forward in training mode is no sign of reentrant checkpointing
             loss.backward()
         except vblora.AdapterStateError as error:
             print(f"refused: {error}")

@@ -105,7 +105,10 @@ def test_a_head_without_a_rate_raises():
         ({"vector_length": 0}, "vector_length 0 is not"),
         ({"dropout": 1.0}, "dropout 1.0 is outside"),
         ({"selection": "best"}, "selection 'best' is unknown; choose one of topk, all, noisy_topk, gumbel"),
-        ({"temperature": 0.0}, "temperature 0.0 is not above 0"),
+        ({"temperature": 0.0}, "temperature 0 is not above 0"),
+        ({"init_logits_std": -1.0}, "init_logits_std -1.0 is not a finite number of at least 0"),
+        ({"targets": "("}, "targets '\\(' is no regular expression"),
+        ({"splits": {"query": []}}, "is not of the form"),
         ({"targets": ["quary"]}, "no module of RobertaForSequenceClassification matches the targets quary"),
         ({"targets": ["LayerNorm"]}, "a LayerNorm cannot be adapted"),
     ],
@@ -121,17 +124,73 @@ def test_impossible_settings_raise_and_change_nothing(changes, message):
 def test_an_unknown_head_raises_and_changes_nothing():
     model = roberta()
     before = snapshot(model)
-    with pytest.raises(TargetError, match="no module is named clasifier"):
+    with pytest.raises(TargetError, match="no module is named 'clasifier'"):
         vblora.attach(model, config(), also_train=["clasifier"])
     with pytest.raises(VBLoRAError, match="also_train is the text 'classifier'"):
         vblora.attach(model, config(), also_train="classifier")
-    assert snapshot(model) == before
+    with pytest.raises(TargetError, match="no module is named ''"):
+        vblora.attach(model, config(), also_train=[""])
+    assert snapshot(model) == before and not hasattr(model, "vblora")
 
 
-@pytest.mark.parametrize("name", ["keys", "a.b", "", "train"])
+@pytest.mark.parametrize("name", ["keys", "a.b", "", "train", "active", "merged", "hooked", "training"])
 def test_a_name_that_a_module_cannot_have_raises(name):
+    model = roberta()
+    before = snapshot(model)
     with pytest.raises(AdapterStateError, match="cannot name an adapter"):
-        vblora.attach(roberta(), config(), name)
+        vblora.attach(model, config(), name)
+    assert snapshot(model) == before and not hasattr(model, "vblora")
+
+
+def test_a_compiled_root_raises_and_changes_nothing():
+    model = roberta()
+    before = snapshot(model)
+    with pytest.raises(AdapterStateError, match="attach to the model itself, then call torch.compile"):
+        vblora.attach(torch.compile(model), config())
+    assert snapshot(model) == before and not hasattr(model, "vblora")
+
+
+def test_layers_whose_weight_another_module_reads_raise():
+    class Reader(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = torch.nn.MultiheadAttention(8, 2)
+            self.normed = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(8, 8))
+
+    for target in ("out_proj", "normed"):
+        with pytest.raises(TargetError, match="an adapter would be passed by"):
+            vblora.attach(Reader(), config(targets=[target]))
+
+
+def test_the_configuration_is_the_adapters_own():
+    given = config(targets=("query",))
+    adapter = vblora.attach(roberta(), given)
+    given.rank = 7
+    assert adapter.config.rank != 7 and adapter.config.targets == ["query"]
+
+
+@pytest.mark.parametrize(
+    "name, value", [("dropout", "some"), ("targets", [1]), ("targets", 3), ("rank", True)]
+)
+def test_settings_of_a_foreign_type_raise(name, value):
+    given = config()
+    setattr(given, name, value)  # past the type checks that only tests have
+    with pytest.raises(VBLoRAError, match=name):
+        vblora.attach(roberta(), given)
+
+
+def test_an_adapter_of_a_submodule_is_not_frozen_from_the_root():
+    model = roberta()
+    inner = vblora.attach(model.roberta, config())
+    vblora.attach(model, config(targets=["out_proj"]))
+    assert all(p.requires_grad for p in inner.parameters())
+
+
+def test_a_single_vector_goes_through_as_in_a_linear_layer():
+    model = torch.nn.Sequential(torch.nn.Linear(32, 32))
+    vblora.attach(model, config(targets=["0"]))
+    x = torch.randn(2, 32)
+    torch.testing.assert_close(torch.stack([model(x[0]), model(x[1])]), model(x))
 
 
 def test_the_same_name_twice_raises_and_the_first_stays():
@@ -202,6 +261,41 @@ def test_merging_by_name_brings_the_head_and_detach_leaves_it():
     vblora.merge(model, "first")
     vblora.detach(model)
     torch.testing.assert_close(logits(model), expected, atol=1e-5, rtol=1e-5)
+
+
+# Fails if the second head's start is copied before the first adapter's weights are out of it.
+def test_overlapping_heads_leave_the_models_own_weights():
+    model = roberta()
+    expected = logits(model)
+    vblora.attach(model, config(), "first", also_train=["classifier"])
+    shake(model.classifier)
+    vblora.attach(model, config(), "second", also_train=["classifier.dense"])
+    vblora.detach(model)
+    assert torch.equal(logits(model), expected)
+
+
+def test_a_merged_head_stays_though_another_adapter_is_detached_later():
+    model = roberta()
+    for name in ("first", "second"):
+        shake(vblora.attach(model, config(), name, also_train=["classifier"]))
+    shake(model.classifier)
+    vblora.activate(model, "first")
+    shake(model.classifier, 0.1)
+    vblora.merge(model)
+    expected = logits(model)
+    vblora.detach(model, "first")
+    vblora.activate(model, "second")
+    vblora.detach(model)
+    assert torch.equal(logits(model), expected)
+
+
+def test_a_head_without_its_adapter_does_not_train():
+    model = roberta()
+    vblora.attach(model, config(), "first")
+    vblora.attach(model, config(), "second", also_train=["classifier"])
+    vblora.detach(model, "second")
+    vblora.activate(model, "first")
+    assert not any(p.requires_grad for p in model.classifier.parameters())
 
 
 def test_disabled_gives_the_base_model_and_ends_with_the_block():

@@ -48,22 +48,28 @@ def test_signs_do_not_depend_on_the_decomposition():
     torch.testing.assert_close(U @ A, -(U2 @ A2))
 
 
-def test_frames_are_not_in_the_state_dict():
+def test_frames_are_not_in_the_state_dict_but_their_fingerprint_is():
     adapter = vblora.attach(roberta(), vblora.LoRAXSConfig(rank=4, targets=["query"]))
-    assert list(adapter.state_dict()) == ["R"]
+    assert sorted(adapter.state_dict()) == ["R", "fingerprint"]
     assert sum(p.numel() for p in adapter.parameters()) == 2 * 4**2
 
 
-def test_an_adapter_of_other_base_weights_raises(tmp_path):
-    model = roberta()
-    vblora.attach(model, vblora.LoRAXSConfig(rank=4, targets=["query"]))
+CHANGES = {"moved": lambda w: w.add_(torch.randn(32, 32) * 0.1), "scaled": lambda w: w.mul_(3)}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_adapter_of_other_base_weights_raises(change, tmp_path):
+    model, config = roberta(), vblora.LoRAXSConfig(rank=4, targets=["query"])
+    adapter = vblora.attach(model, config)
     vblora.save(model, tmp_path)
     other = roberta()
     with torch.no_grad():
-        other.roberta.encoder.layer[0].attention.self.query.weight.add_(torch.randn(32, 32) * 0.1)
+        CHANGES[change](other.roberta.encoder.layer[0].attention.self.query.weight)
     with pytest.raises(vblora.AdapterFileError, match="trained on other base weights"):
         vblora.load(other, tmp_path)
     assert not hasattr(other, "vblora")
+    with pytest.raises(vblora.AdapterFileError, match="load the same base model before attaching"):
+        vblora.attach(other, config).load_state_dict(adapter.state_dict())
 
 
 def test_the_same_base_in_half_precision_is_accepted(tmp_path):

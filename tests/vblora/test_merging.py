@@ -13,6 +13,11 @@ def attached(model, targets=ROBERTA_ALL, **settings):
     return adapter
 
 
+def logits(model):
+    with torch.no_grad():
+        return model(tokens()).logits
+
+
 def weights(model):
     return {key: value.clone() for key, value in model.state_dict().items() if not key.startswith("vblora.")}
 
@@ -88,5 +93,39 @@ def test_two_sites_on_one_weight_raise():
     layers = model.roberta.encoder.layer
     layers[1].attention.self.query.weight = layers[0].attention.self.query.weight
     attached(model, ["query"])
-    with pytest.raises(VBLoRAError, match="share one weight"):
+    with pytest.raises(VBLoRAError, match="are one weight"):
         vblora.merge(model)
+
+
+# Fails if only the adapter's own layers are compared.
+def test_a_weight_tied_to_an_embedding_raises():
+    model = gpt2()
+    attached(model, ["lm_head"])
+    before = model.lm_head.weight.clone()
+    with pytest.raises(VBLoRAError, match="transformer.wte.weight and lm_head.weight are one weight"):
+        vblora.merge(model)
+    assert torch.equal(model.lm_head.weight, before)
+
+
+@pytest.mark.parametrize("selection", ["noisy_topk", "gumbel"])
+def test_merging_in_training_mode_takes_the_rule_of_inference(selection):
+    model = roberta()
+    attached(model, ["query"], selection=selection)
+    expected = logits(model)
+    model.train()
+    vblora.merge(model)
+    assert model.vblora["default"].training
+    torch.testing.assert_close(logits(model.eval()), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_named_merge_that_fails_leaves_the_active_adapter():
+    model = roberta()
+    settings = vblora.VBLoRAConfig(rank=2, num_vectors=6, vector_length=16, targets=["query"])
+    for name in ("first", "second"):
+        vblora.attach(model, settings, name, ["classifier"])
+    with torch.no_grad():
+        model.vblora["first"].bank.vectors[0] = float("nan")
+    expected = logits(model)
+    with pytest.raises(VBLoRAError, match="is not finite"):
+        vblora.merge(model, "first")
+    assert model.vblora.active == "second" and torch.equal(logits(model), expected)

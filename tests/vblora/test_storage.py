@@ -190,8 +190,13 @@ HEADERS = {
     "huge rank": (lambda h, t: h["config"].update(rank=10**12), "rank 1000000000000 is more than 32"),
     "huge bank": (lambda h, t: h["config"].update(num_vectors=10**15), r"is \[6, 16\] F32, expected"),
     "other top-k": (lambda h, t: h["config"].update(topk=3), r"expected \[112, 3\]"),
-    "renamed site": (lambda h, t: h["sites"][0].__setitem__(0, "x"), "the first that differs: here"),
-    "other size": (lambda h, t: h["sites"][0].__setitem__(1, 64), "made for another model"),
+    "renamed site": (lambda h, t: h["sites"][0].__setitem__(0, "x"), "another model: .* has no module x"),
+    "other size": (lambda h, t: h["sites"][0].__setitem__(1, 64), "the first that differs: here"),
+    "no linear site": (lambda h, t: h["sites"][0].__setitem__(0, "roberta"), "cannot be adapted"),
+    "splits of a foreign type": (lambda h, t: h["config"].update(splits=3), "splits 3 is not of the form"),
+    "dropout of a foreign type": (lambda h, t: h["config"].update(dropout="x"), "dropout 'x' is not a"),
+    "no regular expression": (lambda h, t: h["config"].update(targets="("), "is no regular expression"),
+    "negative start": (lambda h, t: h["config"].update(init_logits_std=-1), "init_logits_std -1 is not"),
     "unknown head": (lambda h, t: h.update(head=["scorer"]), "this one has no module scorer"),
     "tensor missing": (lambda h, t: t.pop("adapter.weights"), r"tensors missing: \['adapter.weights'\]"),
     "tensor too many": (lambda h, t: t.update(x=torch.zeros(1)), r"do not belong: \['x'\]"),
@@ -224,7 +229,47 @@ def test_metadata_that_is_no_json_raises(model, tmp_path):
 
 def test_a_file_of_another_model_raises(model, tmp_path):
     vblora.save(model, tmp_path)
-    refused(tmp_path, "matches the targets query", gpt2)
+    refused(tmp_path, "made for another model: GPT2LMHeadModel has no module roberta", gpt2)
+
+
+def test_a_regular_expression_of_a_file_is_not_run(model, tmp_path):
+    """This one takes longer than anyone waits on names of this length."""
+    path = vblora.save(model, tmp_path)
+    rewrite(path, lambda header, _: header["config"].update(targets="([a-z._0-9]+)+!"))
+    vblora.load(roberta(), tmp_path)
+
+
+# Fails if the adapter is attached before its tensors are checked.
+def test_a_refused_file_leaves_another_adapter_active_and_trainable(model, tmp_path):
+    vblora.save(model, tmp_path, "topk")
+    rewrite(tmp_path / "vblora.safetensors", HEADERS["index beyond the bank"][0])
+    expected, trains = logits(model), [name for name, p in model.named_parameters() if p.requires_grad]
+    with pytest.raises(AdapterFileError):
+        vblora.load(model, tmp_path, "second")
+    assert list(model.vblora) == ["default"] and model.vblora.active == "default"
+    assert torch.equal(logits(model), expected)
+    assert [name for name, p in model.named_parameters() if p.requires_grad] == trains
+
+
+def test_a_head_with_counters_comes_back(tmp_path):
+    def build():
+        model = roberta()
+        model.classifier.norm = torch.nn.BatchNorm1d(2)
+        return model
+
+    model = build()
+    vblora.attach(model, vblora.VBLoRAConfig(**SETTINGS), also_train=["classifier"])
+    model.classifier.norm.num_batches_tracked += 7
+    vblora.save(model, tmp_path)
+    again = build()
+    vblora.load(again, tmp_path)
+    assert again.classifier.norm.num_batches_tracked == 7
+
+
+def test_a_file_has_the_users_own_permissions(model, tmp_path):
+    path, other = vblora.save(model, tmp_path), tmp_path / "other"
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode
 
 
 def test_nan_is_not_saved_and_the_old_file_stays(model, tmp_path):
