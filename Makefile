@@ -28,10 +28,10 @@ ALSO_paper := experiment=glue model=roberta_large \
 # `experiments.report` calls paths.results, which the runs are given, results.
 RESULTS = $(patsubst paths.results=%,results=%,$(filter paths.results=%,$(ARGS)))
 REPORT = $(patsubst paths.results=%,results=%,$(ARGS))
-SWEEP = $(RUN) -m experiments.run -m scale=$(SCALE) $(LAUNCHER_$(SCALE)) $(ARGS)
+SWEEP = $(RUN) -m experiments.run -m scale=$(SCALE) $(LAUNCHER_$(SCALE))
 # Every run is tried; `status` remembers whether one failed. Ctrl-C ends it all.
-GRID = trap 'exit 130' INT; status=0; $(SWEEP) experiment=$(EXPERIMENT) $(1) || status=$$?; \
-	$(if $(ALSO_$(SCALE)),$(SWEEP) $(ALSO_$(SCALE)) $(1) || status=$$?;)
+GRID = trap 'exit 130' INT; status=0; $(SWEEP) experiment=$(EXPERIMENT) $(1) $(ARGS) || status=$$?; \
+	$(if $(ALSO_$(SCALE)),$(SWEEP) $(ALSO_$(SCALE)) $(1) $(ARGS) || status=$$?;)
 
 .PHONY: help env lint types test test-slow test-gpu params reproduce-glue plan status tables check check-results scripts clean
 

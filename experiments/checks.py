@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from experiments import method_checks, methods, options, tasks
-from experiments.config import Config, OptimConfig
+from experiments import method_checks, methods, models, options, tasks
+from experiments.config import Config, DataConfig, ModelConfig, OptimConfig
 from experiments.record_schema import PART
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -28,10 +28,11 @@ RATES = ("head_lr", "bank_lr", "logits_lr", "adapter_lr", "full_lr")
 
 def check(cfg: Config) -> list[str]:
     """Every problem of a configuration, one sentence each; none for a run that can start."""
-    found = [*_choices(cfg), *_numbers(cfg), *_places(cfg), *_names(cfg)]
+    found = [*_choices(cfg), *_numbers(cfg), *_places(cfg), *_names(cfg), *_lengths(cfg)]
     found += [*_task(cfg)]
     found += method_checks.problems(cfg.method, cfg.targets)
-    return found + [*_rates(cfg.optim, cfg.method.name, methods.rates(cfg.method))]
+    rates = methods.rates(cfg.method)
+    return found + [*_rates(cfg.optim, cfg.method.name, rates), *_without_effect(cfg, rates)]
 
 
 def _value(cfg: Config, place: str) -> object:
@@ -58,6 +59,8 @@ def _numbers(cfg: Config) -> Iterator[str]:
         yield f"data.train_fraction: {cfg.data.train_fraction} is outside 0 < fraction <= 1"
     if not 0 <= cfg.optim.warmup_ratio < 1:
         yield f"optim.warmup_ratio: {cfg.optim.warmup_ratio} is outside 0 <= ratio < 1"
+    if cfg.seed >= 2**32:
+        yield f"seed: {cfg.seed} is too large; NumPy's generators take less than {2**32}"
     if cfg.scale.num_threads is not None and cfg.scale.num_threads < 1:
         yield f"scale.num_threads: {cfg.scale.num_threads} is too small; give 1 or more, or null"
     norm, micro, batch = cfg.optim.max_grad_norm, cfg.optim.micro_batch_size, cfg.optim.batch_size
@@ -92,6 +95,12 @@ def _places(cfg: Config) -> Iterator[str]:
         yield "tracker: wandb is not installed; `pip install wandb`, or choose tracker=none"
 
 
+def _lengths(cfg: Config) -> Iterator[str]:
+    most = models.max_tokens(cfg.model)
+    if most is not None and cfg.data.max_length > most:
+        yield f"data.max_length: {cfg.data.max_length} is more than the {most} positions of {cfg.model.name}"
+
+
 def _folder(place: str, value: str | None, what: str) -> Iterator[str]:
     if not value:
         yield f"{place}: source local needs {place}=..., {what}"
@@ -119,3 +128,17 @@ def _rates(optim: OptimConfig, method: str, used: Sequence[str]) -> Iterator[str
             yield f"optim.{name}: method {method} has no use for it; its learning rates are: {uses}"
         elif value is not None and not 0 <= value < math.inf:
             yield f"optim.{name}: {value} is no learning rate; it is 0 or more"
+
+
+def _without_effect(cfg: Config, used: Sequence[str]) -> Iterator[str]:
+    """Settings that nothing would read, and that would still make another run of this one."""
+    for kind in ("adapter", "full"):
+        decay = getattr(cfg.optim, f"{kind}_weight_decay")
+        if decay and f"{kind}_lr" not in used:
+            yield f"optim.{kind}_weight_decay: method {cfg.method.name} has no use for it; leave it at 0"
+    if cfg.model.path is not None and cfg.model.source in ("tiny", "scratch"):
+        yield f"model.path: source {cfg.model.source} reads no folder; model=local would use it"
+    places: dict[str, ModelConfig | DataConfig] = {"model": cfg.model, "data": cfg.data}
+    for group, place in places.items():
+        if place.revision is not None and place.source != "hub":
+            yield f"{group}.revision: only source hub has revisions, not {place.source}"

@@ -5,6 +5,8 @@ system frees it when its process dies, however that happens.
 """
 
 import contextlib
+import hashlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +72,22 @@ def finished(cfg: Config) -> RunRecord | None:
     return record
 
 
+def is_settled(cfg: Config) -> bool:
+    """Whether a finished run left nothing to put in order; one killed right after its record did."""
+    return not new_answers_path(cfg).exists() and not checkpoint_dir(cfg).exists()
+
+
+def settle(cfg: Config, record: RunRecord) -> None:
+    """Under the claim of a finished run: put its answers beside its record, and delete its checkpoints."""
+    new = new_answers_path(cfg)
+    if new.is_file() and record.outcome is not None:
+        if hashlib.sha256(new.read_bytes()).hexdigest() == record.outcome["answers_sha256"]:
+            new.replace(answers_path(cfg))
+        else:  # of a repeat that was killed before its record
+            new.unlink()
+    shutil.rmtree(checkpoint_dir(cfg), ignore_errors=True)
+
+
 def holds_result(cfg: Config) -> bool:
     """Whether a finished run lies where this run's record goes."""
     try:
@@ -95,7 +113,10 @@ def claim(cfg: Config) -> Iterator[RunRecord | None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(lock, timeout=0):
-            yield finished(cfg)
+            record = finished(cfg)
+            if record is not None:
+                settle(cfg, record)
+            yield record
     except filelock.Timeout as error:
         raise BusyError(f"{run_id(cfg)}: another process is running it") from error
 

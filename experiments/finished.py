@@ -53,7 +53,7 @@ def _note(words: Sequence[str]) -> Path:
 
 def _key(words: Sequence[str]) -> str:
     """A digest of the command and of everything that decides what it means."""
-    total = hashlib.sha256(json.dumps([sorted(words), str(Path.cwd())]).encode())
+    total = hashlib.sha256(json.dumps([list(words), str(Path.cwd())]).encode())
     for pattern in SOURCES:
         for path in sorted(ROOT.glob(pattern)):
             total.update(f"{path.relative_to(ROOT)}\n".encode())

@@ -9,6 +9,16 @@ from experiments.methods import LIBRARIES, OWN, peft_class, peft_config
 # Set by the pipeline, not in YAML: what is adapted, and that the head trains.
 RESERVED = ("targets", "target_modules", "modules_to_save", "task_type", "inference_mode", "peft_type")
 
+# Methods of PEFT that the pipeline would run as something else, or not at all.
+UNSERVED = {
+    "ADALORA": "moves its ranks in a call after every step, which this pipeline does not make",
+    "ADAMSS": "chooses its subspaces in a call after every step, which this pipeline does not make",
+    "POLY": "needs the number of a task in every batch",
+    "SHADOW": "runs a second model beside the first, whose outputs this pipeline does not read",
+    "TRAINABLE_TOKENS": "trains embeddings and adapts no linear layer",
+    "XLORA": "mixes adapters that were trained before",
+}
+
 
 def problems(method: MethodConfig, targets: TargetsConfig) -> list[str]:
     """Everything that is wrong with a method and its targets, before any model is there."""
@@ -20,7 +30,7 @@ def problems(method: MethodConfig, targets: TargetsConfig) -> list[str]:
 
 
 def _target_problems(method: MethodConfig, targets: TargetsConfig) -> list[str]:
-    whole = {"full": "full", "head": "none"}.get(method.name)
+    whole = {"full": "full", "head": "none"}.get(method.name) if method.library == "none" else None
     if whole is not None and targets.name != whole:
         return [f"targets: method {method.name} goes with targets={whole} only, not {targets.name}"]
     if whole is None and not targets.modules:
@@ -41,6 +51,8 @@ def _option_problems(method: MethodConfig) -> list[str]:
     if method.library == "peft" and str(method.options.get("peft_type")) not in PEFT_TYPE_TO_CONFIG_MAPPING:
         names = sorted(str(kind.value) for kind in PEFT_TYPE_TO_CONFIG_MAPPING)
         return [options.unknown(f"{place}.peft_type", method.options.get("peft_type"), names)]
+    if reason := UNSERVED.get(str(method.options.get("peft_type"))) if method.library == "peft" else None:
+        return [f"{place}.peft_type: {method.options['peft_type']} {reason}"]
     given = {name: value for name, value in method.options.items() if name != "peft_type"}
     kind = OWN[method.name] if method.library == "vblora" else peft_class(method)
     found = options.problems(place, given, kind, RESERVED)

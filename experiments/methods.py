@@ -175,6 +175,8 @@ def build(method: MethodConfig, targets: TargetsConfig) -> Method:
 
 def rates(method: MethodConfig) -> tuple[str, ...]:
     """The learning rates that the method needs, by their names in `OptimConfig`."""
+    if method.library == "peft":
+        return "adapter_lr", "head_lr"
     special = {
         "full": ("full_lr", "head_lr"),
         "head": ("head_lr",),

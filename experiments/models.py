@@ -11,6 +11,7 @@ is exactly 0, as its own use averages tokens instead).
 """
 
 import hashlib
+import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub.errors import HfHubHTTPError
+from httpx2 import HTTPError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
@@ -83,7 +84,7 @@ def load(config: ModelConfig, task: Task, cache: Path) -> Backbone:
             model: PreTrainedModel = build(settings, dtype=dtype)
         else:
             model = _pretrained(place, settings, dtype, options)
-    except (OSError, HfHubHTTPError, SafetensorError, ValueError) as error:
+    except (OSError, HTTPError, SafetensorError, ValueError) as error:
         raise ModelError(f"{config.name}: cannot be loaded from {config.source} {place}: {error}") from error
     commit = getattr(settings, "_commit_hash", None) if config.source == "hub" else None
     return Backbone(model, tokenizer, commit, fingerprint(model))
@@ -117,6 +118,23 @@ def tensor_bytes(tensor: Tensor) -> memoryview:
     """The bytes of a tensor of any number format, without a copy where it lies on the CPU."""
     flat: np.ndarray = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
     return flat.data
+
+
+def max_tokens(config: ModelConfig) -> int | None:
+    """Tokens that the backbone has positions for; None where that is not known before it is loaded."""
+    if config.source in ("tiny", "scratch"):
+        from experiments.pretraining import MAX_TOKENS
+
+        return MAX_TOKENS
+    if config.source != "local" or config.path is None:
+        return None
+    try:
+        facts = json.loads((Path(config.path) / "config.json").read_text(encoding="utf-8"))
+        positions, kind = facts.get("max_position_embeddings"), str(facts.get("model_type"))
+        # RoBERTa counts positions from the one behind its padding token's id.
+        return int(positions) - (int(facts.get("pad_token_id", 1)) + 1 if "roberta" in kind else 0)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None  # `load` says what is wrong with the folder
 
 
 def _place(config: ModelConfig, cache: Path) -> str:

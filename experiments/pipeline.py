@@ -4,7 +4,6 @@ record = run(load(["row=vblora_qv", "task=cola", "seed=0"]))
 """
 
 import gc
-import shutil
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -61,13 +60,12 @@ def run(cfg: Config) -> RunRecord:
 
         try:
             record = write("success", work(cfg))
-            claims.new_answers_path(cfg).replace(claims.answers_path(cfg))
+            claims.settle(cfg, record)
         except KeyboardInterrupt:
             write("cancelled")
             raise
         except Exception as error:
             return write("failed", error=error)
-        shutil.rmtree(claims.checkpoint_dir(cfg), ignore_errors=True)
         return record
 
 

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 GOOD = ("success", "skipped", "checked")
 BUSY = "busy"
+OUTCOMES = "outcomes.jsonl"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def report(outcome: Outcome, sweep_dir: Path | None) -> None:
         display.note(outcome)
         return
     line = json.dumps(asdict(outcome)) + "\n"
-    descriptor = os.open(sweep_dir / "outcomes.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    descriptor = os.open(sweep_dir / OUTCOMES, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(descriptor, line.encode())  # one call, so that lines of several processes do not mix
     finally:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from experiments.grading.metrics import TASK_METRICS
+
 SCHEMA_VERSION = 1
 STATUSES = ("success", "failed", "cancelled")
 KEYS = ("schema_version", "run_id", "scale", "status", "hash", "config", "outcome", "circumstances", "error")
@@ -12,7 +14,7 @@ PART = r"[A-Za-z0-9_][A-Za-z0-9_.+=,-]*"
 RUN_ID = re.compile(
     rf"(?P<family>{PART})/(?P<task>{PART})/(?P<model>{PART})/"
     r"(?P<method>[A-Za-z0-9_]+)-(?P<targets>[A-Za-z0-9_]+)(?:-(?P<variant>[A-Za-z0-9_.+=,-]+))?/"
-    r"seed(?P<seed>[0-9]{1,18})"
+    r"seed(?P<seed>0|[1-9][0-9]{0,17})"
 )
 # What an outcome must hold, by kind. More keys are welcome.
 OUTCOME_MAPPINGS = ("scores", "last_scores", "data")
@@ -22,6 +24,13 @@ OUTCOME_COUNTS = (
 )
 OUTCOME_TEXTS = ("metric", "answers_sha256", "model_fingerprint")
 OUTCOME_OTHERS = ("history", "task_version", "model_commit")
+CONFIG_GROUPS = ("task", "data", "model", "method", "targets", "optim", "scale")
+# What circumstances may hold as numbers from 0, where they are there.
+MEASURED = (
+    *("total_seconds", "train_seconds", "eval_seconds"),
+    *("peak_bytes", "model_bytes", "checkpoint_bytes"),
+)
+LARGEST = 2**63  # no count, second or score is near it; larger integers overflow in arithmetic
 
 
 def problems_of(content: object) -> list[str]:
@@ -33,7 +42,8 @@ def problems_of(content: object) -> list[str]:
     missing = [key for key in KEYS if key not in content]
     if missing:
         return [f"lacks {', '.join(missing)}"]
-    return _top_problems(content) + _outcome_problems(content) + list(_not_finite(content, ""))
+    found = _top_problems(content)
+    return found or _part_problems(content) + _outcome_problems(content) + list(_not_finite(content, ""))
 
 
 def _top_problems(content: dict[str, Any]) -> list[str]:
@@ -46,6 +56,17 @@ def _top_problems(content: dict[str, Any]) -> list[str]:
     if isinstance(content["run_id"], str) and not RUN_ID.fullmatch(content["run_id"]):
         found.append(f"run_id {content['run_id']!r:.200} is malformed")
     return found
+
+
+def _part_problems(content: dict[str, Any]) -> list[str]:
+    """Of the config's groups, and of what was measured."""
+    config, about = content["config"], content["circumstances"]
+    groups = [key for key in CONFIG_GROUPS if not isinstance(config.get(key), Mapping)]
+    numbers = [key for key in MEASURED if key in about and not _is_count(about[key])]
+    return [
+        *(f"config.{key} is no mapping" for key in groups),
+        *(f"circumstances.{key} is no number from 0" for key in numbers),
+    ]
 
 
 def _outcome_problems(content: dict[str, Any]) -> list[str]:
@@ -61,7 +82,17 @@ def _outcome_problems(content: dict[str, Any]) -> list[str]:
     found = _not_a(Mapping, "mapping", outcome, OUTCOME_MAPPINGS, "outcome.")
     found += _not_a(str, "text", outcome, OUTCOME_TEXTS, "outcome.")
     found += [f"outcome.{key} is no number from 0" for key in OUTCOME_COUNTS if not _is_count(outcome[key])]
-    return found or _score_problems(outcome)
+    return found or _score_problems(outcome) + _metric_problems(content["run_id"], outcome["metric"])
+
+
+def _metric_problems(run_id: str, metric: str) -> list[str]:
+    """A GLUE run is of one of the six tasks, and scored by the measure of its task."""
+    family, task, *_ = run_id.split("/")
+    if family == "glue" and TASK_METRICS.get(task) != metric:
+        return [
+            f"metric {metric!r:.40} is not that of GLUE's {task:.40}, {TASK_METRICS.get(task, 'unknown')}"
+        ]
+    return []
 
 
 def _score_problems(outcome: Mapping[str, Any]) -> list[str]:
@@ -81,11 +112,11 @@ def _not_a(
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int | float) and _is_number(value) and value >= 0
 
 
 def _not_finite(value: object, place: str) -> Iterator[str]:

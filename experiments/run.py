@@ -17,10 +17,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiments import claims, composing, finished, progress, sweeps
-from experiments.config import Config, run_id
+from experiments import claims, composing, finished, progress, spelling, sweeps
+from experiments.config import Config, ConfigError, run_id
 from experiments.progress import Outcome
-from experiments.records import RunRecord
+from experiments.records import RecordError, RunRecord
 
 # The tokeniser's threads and our processes would share the same cores.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -33,7 +33,7 @@ def attempt(composed: DictConfig) -> Outcome:
     try:
         cfg, problems = composing.name(composed, about.runtime.choices, about.overrides.task)
         label = run_id(cfg)
-        if not problems and claims.finished(cfg) is not None:
+        if not problems and _is_done(cfg):
             return Outcome(label, "skipped", "finished before; force=true repeats it", _record(cfg))
         composing.require(cfg, problems)
         return Outcome(label, "checked") if cfg.check else _run(cfg, begin)
@@ -41,6 +41,14 @@ def attempt(composed: DictConfig) -> Outcome:
         return Outcome(label, "busy", str(error).partition(": ")[2])
     except Exception as error:  # the sweep goes on, and its summary names the failure
         return Outcome(label, "failed", str(error) or type(error).__name__)
+
+
+def _is_done(cfg: Config) -> bool:
+    """Whether the run is finished and in order; False where its names make no run_id, which checks tell."""
+    try:
+        return claims.finished(cfg) is not None and claims.is_settled(cfg)
+    except RecordError:
+        return False
 
 
 def _run(cfg: Config, begin: float) -> Outcome:
@@ -75,6 +83,9 @@ def main() -> None:
     if (count := finished.known(words)) is not None:
         print(f"{count} runs: {count} skipped (finished before, and nothing has changed since)")
         return
+    if problems := spelling.misspelt(words):
+        print(ConfigError(problems), file=sys.stderr)
+        sys.exit(1)
     composing.register()
     try:
         hydra.main(config_path=str(composing.CONF), config_name="config", version_base="1.3")(job)()
@@ -83,6 +94,9 @@ def main() -> None:
         sys.exit(130)
     finally:
         sweeps.close()
+    if {"-m", "--multirun"} & set(words) and not sweeps.watched():
+        print("the sweep could not be watched, so nobody knows how its runs ended", file=sys.stderr)
+        sys.exit(1)
     if sweeps.complete():
         finished.keep(words, [outcome.record for outcome in progress.display.outcomes])
     if busy := len(progress.display.busy()):

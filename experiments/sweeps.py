@@ -1,6 +1,7 @@
 """A sweep as seen by the process that started it: Hydra calls `Sweep`, which watches outcomes and sums up."""
 
 import json
+import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -8,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.markup import escape
 
-from experiments.progress import GOOD, Outcome, display
+from experiments.composing import CONF
+from experiments.progress import GOOD, OUTCOMES, Outcome, display
 
 _POLL_SECONDS = 0.5
 
@@ -72,8 +75,9 @@ class _Sweep:
 
     def __init__(self, folder: Path, total: int) -> None:
         self.total = total
+        (folder / OUTCOMES).unlink(missing_ok=True)  # of an earlier sweep in a folder of the user's choice
         self.bar = display.add("sweep", total)
-        self.watcher = Watcher(folder / "outcomes.jsonl", self.seen)
+        self.watcher = Watcher(folder / OUTCOMES, self.seen)
         self.watcher.start()
 
     def seen(self, outcome: Outcome) -> None:
@@ -92,6 +96,9 @@ class _Sweep:
         found = [f"{count} {status}" for status, count in counts.items() if count]
         found += [f"{self.lost()} without an outcome"] if self.lost() else []
         display.console.print(f"{self.total} runs: {', '.join(found)}", highlight=False)
+        if self.lost():
+            what = "A worker was killed, perhaps for memory; the same command goes on from here"
+            display.console.print(f"  {what}", style="red", soft_wrap=True, highlight=False)
         for outcome in display.failures():
             display.console.print(escape(f"  {outcome}"), style="red", soft_wrap=True, highlight=False)
 
@@ -114,6 +121,11 @@ def complete() -> bool:
     return _closed is not None and _closed.complete()
 
 
+def watched() -> bool:
+    """Whether a sweep was watched to its end: Hydra goes on without a callback that fails."""
+    return _closed is not None
+
+
 def lost() -> int:
     """Jobs of a closed sweep that ended without an outcome."""
     return _closed.lost() if _closed is not None else 0
@@ -133,9 +145,14 @@ def num_jobs(config: DictConfig) -> int:
     asked: Sequence[str] = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     counts = {}
     for override in OverridesParser.create().parse_overrides([*asked, *config.hydra.overrides.task]):
-        sweeps = override.is_sweep_override()
-        counts[override.get_key_element()] = len(list(override.sweep_string_iterator())) if sweeps else 1
-    total = 1
-    for count in counts.values():
-        total *= count
-    return total
+        counts[override.get_key_element()] = _num_values(override)
+    return math.prod(counts.values())
+
+
+def _num_values(override: Override) -> int:
+    """Values that an override sweeps over; a glob takes the files of its group that fit."""
+    value = override.value()
+    if isinstance(value, Glob):
+        names = [path.stem for path in (CONF / override.key_or_group).glob("*.yaml")]
+        return len(value.filter(names))
+    return len(list(override.sweep_string_iterator())) if override.is_sweep_override() else 1

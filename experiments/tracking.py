@@ -66,7 +66,8 @@ class WandbTracker:
 
     def summarise(self, values: Mapping[str, Any]) -> None:
         """Into the run's summary."""
-        self.run.summary.update(dict(values))
+        with never_fatal():
+            self.run.summary.update(dict(values))
 
 
 @contextmanager
@@ -75,10 +76,10 @@ def tracked(cfg: Config) -> Iterator[Tracker]:
     if cfg.tracker.name == "none":
         yield NoTracker()
         return
-    try:
+    run = None
+    with never_fatal():
         run = _open(cfg)
-    except Exception as error:  # wandb's own kinds and its service's: a window that stays shut stops no run
-        warnings.warn(f"W&B: {error}; this run goes on without it", TrackingWarning, stacklevel=3)
+    if run is None:
         yield NoTracker()
         return
     exit_code = 1
@@ -86,7 +87,17 @@ def tracked(cfg: Config) -> Iterator[Tracker]:
         yield WandbTracker(run)
         exit_code = 0
     finally:
-        run.finish(exit_code=exit_code)
+        with never_fatal():
+            run.finish(exit_code=exit_code)
+
+
+@contextmanager
+def never_fatal() -> Iterator[None]:
+    """Turn the tracker's errors, wandb's own kinds and its service's, into a warning."""
+    try:
+        yield
+    except Exception as error:
+        warnings.warn(f"W&B: {error}; this run goes on without it", TrackingWarning, stacklevel=3)
 
 
 def _open(cfg: Config) -> Any:

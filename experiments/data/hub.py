@@ -8,11 +8,14 @@ import re
 
 import datasets
 import huggingface_hub
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from httpx2 import HTTPError
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from experiments.data.examples import DataError, Example, Splits
 
 REPOSITORY = "nyu-mll/glue"
+UNREACHABLE = (OSError, HTTPError, OfflineModeIsEnabled)
+"""What the hub's library raises without a network, offline, or when the hub says no."""
 
 COLUMNS: dict[str, tuple[str, str | None]] = {
     "cola": ("sentence", None),
@@ -51,7 +54,7 @@ def resolve(revision: str | None, repository: str = REPOSITORY) -> str:
         return revision
     try:
         commit = huggingface_hub.HfApi().dataset_info(repository, revision=revision).sha
-    except (OSError, HfHubHTTPError, OfflineModeIsEnabled) as error:
+    except UNREACHABLE as error:
         raise DataError(_offline(repository, revision, error)) from error
     assert commit is not None  # only private listings lack it
     return commit
@@ -60,13 +63,7 @@ def resolve(revision: str | None, repository: str = REPOSITORY) -> str:
 def _load(repository: str, task: str, split: str, commit: str) -> list[Example]:
     try:
         rows = datasets.load_dataset(repository, task, split=split, revision=commit)
-    except (
-        OSError,
-        HfHubHTTPError,
-        OfflineModeIsEnabled,
-        datasets.exceptions.DatasetsError,
-        ValueError,
-    ) as error:
+    except (*UNREACHABLE, datasets.exceptions.DatasetsError, ValueError) as error:
         raise DataError(_offline(repository, commit, error)) from error
     text, pair = COLUMNS[task]
     missing = [name for name in (text, pair, "label") if name is not None and name not in rows.column_names]

@@ -13,16 +13,6 @@ from sklearn.metrics import accuracy_score, matthews_corrcoef
 
 Values = Sequence[int] | Sequence[float]
 
-TASK_METRICS = {
-    "sst2": "accuracy",
-    "mrpc": "accuracy",
-    "cola": "matthews",
-    "qnli": "accuracy",
-    "rte": "accuracy",
-    "stsb": "pearson",
-}
-"""The measure that Table 1 prints for each task."""
-
 
 class GradingError(ValueError):
     """Answers that cannot be graded; the message says which and why."""

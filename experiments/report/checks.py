@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments import records
 from experiments.grading import answers as grading
-from experiments.records import Found, RunRecord
+from experiments.records import Found, RecordError, RunRecord
 from experiments.report import cells, grid, sameness, tables
 from experiments.report.table1 import Table1
 
@@ -44,17 +44,20 @@ def _answer_problems(record: RunRecord, roots: Sequence[Path]) -> Iterator[str]:
     for root in roots:
         path = records.path_of(root, record.scale, record.run_id)
         answers = path.with_suffix(".answers.jsonl")
-        if (
-            record.outcome is None
-            or not path.is_file()
-            or records.read(path) != record
-            or not answers.is_file()
-        ):
+        if record.outcome is None or not answers.is_file() or not _holds(path, record):
             continue
         if hashlib.sha256(answers.read_bytes()).hexdigest() != record.outcome["answers_sha256"]:
             yield f"{answers}: not the answers that the record was graded from"
         elif (again := grading.grade(grading.read(answers))) != record.outcome["scores"]:
             yield f"{answers}: graded again it gives {again}, the record says {record.outcome['scores']}"
+
+
+def _holds(path: Path, record: RunRecord) -> bool:
+    """Whether the file is this record, and not another of the same run; `find` names a damaged one."""
+    try:
+        return records.read(path) == record
+    except RecordError:
+        return False
 
 
 def _mixed_cells(found: Found) -> Iterator[str]:

@@ -72,10 +72,17 @@ def row_choice(method: str, targets: str) -> str:
 
 
 def command(scale: str, row: RowKey, tasks: Iterable[str], wanted: Sequence[int]) -> str:
-    """The shell command that makes the runs of a row; local folders are left for the user to fill in."""
-    words = [f"scale={scale}", f"model={row.model}", f"row={row_choice(row.method, row.targets)}"]
-    words += [f"task={','.join(tasks)}", f"seed={','.join(map(str, wanted))}"]
+    """The shell command that makes the runs of a row; what the records do not tell is left to fill in.
+
+    A variant of the user's own has no command here: its settings were words on a command line.
+    """
+    runs = f"task={','.join(tasks)} seed={','.join(map(str, wanted))}"
+    if row.variant not in ("paper", "released"):
+        what = f"{row.method} {row.targets}, variant {row.variant}"
+        return f"# {what}: the command of its other runs, with {runs}"
+    model = f"model.name={row.model}" if scale == "local" else f"model={row.model}"
+    words = [f"scale={scale}", model, f"row={row_choice(row.method, row.targets)}", runs]
     words += [f"variant={row.variant}"] if row.variant == "released" else []
-    words += ["model.path=FOLDER", "data.root=FOLDER"] if scale == "minilm" else []
-    words += [f"# and the settings of {row.variant}"] if row.variant not in ("paper", "released") else []
+    words += ["tuned=TABLE"] if scale == "local" else []
+    words += ["model.path=FOLDER", "data.root=FOLDER"] if scale in ("minilm", "local") else []
     return " ".join(["python -m experiments.run -m", *words])

@@ -13,7 +13,8 @@ from experiments import versions
 from experiments.batches import Encoded, encode
 from experiments.config import DataConfig
 from experiments.data.examples import Data, Example
-from experiments.grading.glue import TASK_METRICS, score
+from experiments.grading.glue import score
+from experiments.grading.metrics import TASK_METRICS
 from experiments.tasks.base import Answer, Scale
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import records
+from experiments.record_schema import CONFIG_GROUPS
 from experiments.records import RunRecord
 
 RUN_ID = "glue/cola/tiny_roberta/vblora-qv/seed3"
@@ -37,7 +38,9 @@ def outcome(metric: str = "matthews", best: float = 0.5, last: float = 0.4) -> d
 
 
 def record(run_id: str = RUN_ID, **changes: Any) -> RunRecord:
-    made = RunRecord(run_id, "tiny", "success", "0123abcd", {"seed": 3}, outcome(), {"total_seconds": 36.0})
+    config = {**dict.fromkeys(CONFIG_GROUPS, {}), "seed": 3}
+    found = outcome(METRICS.get(run_id.split("/")[1], "accuracy"))
+    made = RunRecord(run_id, "tiny", "success", "0123abcd", config, found, {"total_seconds": 36.0})
     return replace(made, **changes)
 
 

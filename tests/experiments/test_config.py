@@ -1,3 +1,4 @@
+import json
 import pickle
 import re
 from dataclasses import replace
@@ -193,10 +194,31 @@ def test_all_problems_come_in_one_error() -> None:
         (["method=peft", "method.name=x", "method.options.peft_type=LORAA"], "did you mean LORA"),
         (["method=peft", "method.name=x", "method.options.peft_type=PREFIX_TUNING"], "learns a prompt"),
         (["optim.max_grad_norm=0"], "null means no clipping"),
+        (["optim.precision=float16"], "choose from float32, bfloat16"),
+        (["seed=4294967296"], "seed: 4294967296 is too large"),
+        (["data.max_length=65"], "65 is more than the 64 positions of tiny_roberta"),
+        (["optim.adapter_weight_decay=0.1"], "optim.adapter_weight_decay: method vblora has no use for it"),
+        (["optim.full_weight_decay=0.1"], "optim.full_weight_decay: method vblora has no use for it"),
+        (["model.path=x"], "source tiny reads no folder"),
+        (["model.revision=x"], "model.revision: only source hub has revisions, not tiny"),
+        (["data.revision=x"], "data.revision: only source hub has revisions, not synthetic"),
+        (["method=peft", "method.name=x", "method.options.peft_type=ADALORA"], "a call after every step"),
+        (["method=peft", "method.name=vblora", "method.options.peft_type=LORA"], "optim.adapter_lr: method vblora"),
     ],
 )  # fmt: skip
 def test_problem_is_named(overrides: list[str], expected: str) -> None:
     assert expected in "\n".join(problems(*overrides))
+
+
+def test_positions_of_a_local_model_bound_the_length(tmp_path: Path) -> None:
+    files = ["scale=minilm", f"model.path={tmp_path}", f"data.root={tmp_path}", "data.max_length=511"]
+    for kind, expected in (("bert", None), ("roberta", "511 is more than the 510 positions of minilm")):
+        facts = {"model_type": kind, "max_position_embeddings": 512, "pad_token_id": 1}
+        (tmp_path / "config.json").write_text(json.dumps(facts))
+        if expected is None:
+            load(files)
+        else:
+            assert expected in "\n".join(problems(*files))
 
 
 def test_targets_that_a_tuned_mapping_lacks_are_named() -> None:

@@ -17,10 +17,11 @@ def sweep(tmp_path, monkeypatch):
     return words, records
 
 
-def test_a_finished_sweep_is_known_in_any_order_of_words(sweep):
+# Fails if the words are sorted: of two words for one key the last holds.
+def test_a_finished_sweep_is_known_by_its_words_in_their_order(sweep):
     words, _ = sweep
     assert finished.known(words) == 2
-    assert finished.known(words[::-1]) == 2
+    assert finished.known(words[::-1]) is None
 
 
 @pytest.mark.parametrize("more", ["task=rte", "force=true", "++force=true", "check=true", "+check=true"])

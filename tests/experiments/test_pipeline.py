@@ -1,6 +1,8 @@
 import errno
+import hashlib
 import json
 import multiprocessing
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,9 @@ def quick(parts: pipeline.Parts, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def found(cfg: Config, parts: pipeline.Parts) -> pipeline.Parts:
     """Leave answers as `work` does."""
-    claims.new_answers_path(cfg).write_text(f"of seed {cfg.seed}", encoding="utf-8")
-    return parts
+    text = f"of seed {cfg.seed}"
+    claims.new_answers_path(cfg).write_text(text, encoding="utf-8")
+    return parts[0] | {"answers_sha256": hashlib.sha256(text.encode()).hexdigest()}, parts[1]
 
 
 def small(world: Path, out: Path, *more: str, method: str = "vblora") -> Config:
@@ -93,13 +96,43 @@ def test_record_with_another_hash_is_never_replaced_unless_told(
     assert pipeline.run(small(world, tmp_path, "optim.epochs=3", "force=true")).hash != first.hash
 
 
-def test_record_made_from_another_folder_is_not_taken_for_this_run(
-    world: Path, tmp_path: Path, quick: None
-) -> None:
+def test_a_folder_is_known_by_its_content_not_by_its_name(world: Path, tmp_path: Path, quick: None) -> None:
     pipeline.run(small(world, tmp_path))
     (tmp_path / "other").symlink_to(world / "model")
-    with pytest.raises(ClaimError, match=r"model.path model there, other here"):
-        pipeline.run(small(world, tmp_path, f"model.path={tmp_path}/other"))
+    assert claims.finished(small(world, tmp_path, f"model.path={tmp_path}/other")) is not None
+    shutil.copytree(world / "model", tmp_path / "changed/model")
+    (tmp_path / "changed/model/vocab.txt").write_text("x", encoding="utf-8")
+    with pytest.raises(ClaimError, match=r"versions.backbone"):
+        pipeline.run(small(world, tmp_path, f"model.path={tmp_path}/changed/model"))
+
+
+@pytest.mark.parametrize("repeat", [False, True])
+def test_killed_right_after_its_record_a_run_is_put_in_order(
+    world: Path, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch, repeat: bool
+) -> None:
+    cfg = small(world, tmp_path)
+    if repeat:
+        pipeline.run(cfg)
+        claims.answers_path(cfg).write_text("older", encoding="utf-8")
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(claims, "settle", die)
+        pipeline.run(small(world, tmp_path, "force=true") if repeat else cfg)
+    claims.checkpoint_dir(cfg).mkdir(parents=True)
+    assert claims.finished(cfg) is not None and not claims.is_settled(cfg)
+    pipeline.run(cfg)
+    assert claims.is_settled(cfg) and claims.answers_path(cfg).read_text(encoding="utf-8") == "of seed 0"
+
+
+def test_answers_of_a_repeat_killed_early_are_dropped(world: Path, tmp_path: Path, quick: None) -> None:
+    cfg = small(world, tmp_path)
+    pipeline.run(cfg)
+    claims.new_answers_path(cfg).write_text("half", encoding="utf-8")
+    pipeline.run(cfg)
+    assert claims.answers_path(cfg).read_text(encoding="utf-8") == "of seed 0" and claims.is_settled(cfg)
 
 
 def test_damaged_record_is_named_with_what_to_do(world: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_records import RUN_ID, outcome, record
@@ -48,7 +49,7 @@ def test_not_finite_numbers_are_never_written(tmp_path: Path, value: float) -> N
 
 def test_values_json_cannot_hold_are_named(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="PosixPath"):
-        records.write(record(config={"root": Path("x")}), tmp_path)
+        records.write(record(config={**record().config, "root": Path("x")}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -186,3 +187,36 @@ def test_ten_thousand_files_take_seconds(tmp_path: Path) -> None:
     found = records.find([tmp_path], "tiny")
     assert (len(found.records), found.problems) == (10_000, [])
     assert time.perf_counter() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda r: r["circumstances"].update(total_seconds="abc"),
+            "total_seconds is no number",
+        ),
+        (lambda r: r["circumstances"].update(model_bytes=None), "circumstances.model_bytes is no number"),
+        (lambda r: r["config"].pop("optim"), "config.optim is no mapping"),
+        (lambda r: r["config"].update(data="x"), "config.data is no mapping"),
+        (lambda r: r["outcome"].update(stored_params=10**400), "stored_params is no number"),
+        (lambda r: r["outcome"]["scores"].update(matthews=10**400), "scores.matthews is no number"),
+        (lambda r: r["outcome"].update(metric="accuracy"), "lacks the metric"),
+        (
+            lambda r: r.update(run_id=r["run_id"].replace("cola", "rte")),
+            "is not that of GLUE's rte, accuracy",
+        ),
+        (
+            lambda r: r.update(run_id=r["run_id"].replace("cola", "mnli")),
+            "is not that of GLUE's mnli, unknown",
+        ),
+        (lambda r: r.update(run_id=r["run_id"].replace("seed3", "seed03")), "run_id .* is malformed"),
+    ],
+)
+def test_a_foreign_value_is_named_and_no_report_meets_it(change: Any, message: str, tmp_path: Path) -> None:
+    path = records.write(record(), tmp_path)
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(RecordError, match=message):
+        records.read(path)

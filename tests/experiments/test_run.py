@@ -217,3 +217,38 @@ def test_sweep_counts_its_jobs_as_hydra_does(
     more = ["experiment=glue_controls", "task=cola,stsb", "model=tiny_roberta,tiny_scratch", "check=true"]
     assert call(monkeypatch, "-m", *more) == 0
     assert counted == [1 * 2 * 2 * 2] and len(progress.display.outcomes) == 8
+
+
+def test_a_glob_is_counted_and_its_failures_are_told(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = [*words(world, tmp_path), "check=true", f"hydra.sweep.dir={tmp_path}/sweep"]
+    assert call(monkeypatch, "-m", "task=glob(*)", *plain) == 0
+    assert "6 runs: 6 checked" in capsys.readouterr().out
+    assert call(monkeypatch, "-m", "task=glob(c*)", *plain, "optim.batch_size=0") == 1
+    assert "1 runs: 1 failed" in capsys.readouterr().out
+
+
+def test_a_sweep_that_nobody_watched_is_no_success(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sweeps, "num_jobs", None)  # Hydra only logs what a callback raises
+    plain = [*words(world, tmp_path), "check=true", f"hydra.sweep.dir={tmp_path}/sweep"]
+    assert call(monkeypatch, "-m", "task=cola", *plain) == 1
+    assert "nobody knows how its runs ended" in capsys.readouterr().err
+
+
+def test_misspelt_words_come_all_at_once_with_their_choices(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "task=colla", "optim.epoch=3") == 1
+    out = capsys.readouterr().err
+    assert "2 problems" in out and "did you mean cola?" in out and "did you mean epochs?" in out
+
+
+def test_names_that_make_no_run_id_come_with_all_other_problems(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "seed=-1", "optim.batch_size=-2") == 1
+    out = capsys.readouterr().out
+    assert "seed: -1" in out and "optim.batch_size: -2" in out

@@ -37,7 +37,17 @@ def test_job_without_an_outcome_is_lost(sweep, capsys):
     assert sweeps.lost() == 0
     sweeps.close()
     assert sweeps.lost() == 1 and not sweeps.complete()
-    assert "2 runs: 1 success, 1 without an outcome" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "2 runs: 1 success, 1 without an outcome" in out and "the same command goes on" in out
+
+
+def test_outcomes_of_an_earlier_sweep_in_the_same_folder_do_not_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress.display, "outcomes", [])
+    progress.report(Outcome("old", "success"), tmp_path)
+    monkeypatch.setattr(sweeps, "_sweep", sweeps._Sweep(tmp_path, 1))
+    progress.report(Outcome("new", "success"), tmp_path)
+    sweeps.close()
+    assert [outcome.run_id for outcome in progress.display.outcomes] == ["new"]
 
 
 def test_busy_run_neither_failed_nor_is_finished(sweep, tmp_path):

@@ -9,9 +9,10 @@ import pytest
 from small_world import make, overrides
 from wandb.proto import wandb_internal_pb2
 
-from experiments import pipeline
+from experiments import pipeline, tracking
 from experiments.composing import load
 from experiments.config import ConfigError
+from experiments.tracking import TrackingWarning
 
 BLOCK = 2**15
 
@@ -113,6 +114,27 @@ def test_each_job_of_a_process_has_its_own_run_and_a_failed_one_is_closed_as_fai
         ("seed0", 0),
         ("seed1", 1),
     ]
+
+
+# Fails if an error of the tracker reaches the run, whose record would then say that it failed.
+@pytest.mark.parametrize(("call", "message"), [("finish", "is gone"), ("summarise", "NoneType")])
+def test_a_tracker_that_breaks_late_costs_no_run(
+    call: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        offline, summary = True, None
+
+        def finish(self, exit_code: int) -> None:
+            raise RuntimeError("the service is gone")
+
+    monkeypatch.setattr(tracking, "_open", lambda cfg: Broken())
+    with (
+        pytest.warns(TrackingWarning, match=f"W&B: .*{message}.*; this run goes on without it"),
+        tracking.tracked(load(["tracker=wandb"])) as tracker,
+    ):
+        if call == "summarise":
+            tracker.summarise({"best/matthews": 0.5})
+            monkeypatch.setattr(Broken, "finish", lambda self, exit_code: None)
 
 
 def test_tracking_changes_no_outcome(tmp_path: Path) -> None:

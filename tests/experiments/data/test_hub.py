@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import datasets
+import httpx2
 import huggingface_hub
 import pytest
 
@@ -75,6 +76,16 @@ def test_offline_gives_a_message_that_helps(revision: str | None) -> None:
 def test_offline_without_a_cached_commit_gives_the_same_message() -> None:
     with pytest.raises(DataError, match=f"nyu-mll/glue at revision {COMMIT} cannot be read from the hub"):
         hub.glue_splits("cola", COMMIT)
+
+
+# What the hub's library raises without a network; it is no OSError.
+def test_without_a_network_the_message_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise httpx2.ConnectError("Name or service not known")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", refuse)
+    with pytest.raises(DataError, match="Name or service not known. Connect, or unset HF_HUB_OFFLINE"):
+        hub.resolve("main")
 
 
 def test_missing_column_and_unknown_task_are_named(repository: str) -> None:

@@ -66,7 +66,9 @@ def test_score_that_is_no_fraction_is_found(results: Path) -> None:
 def test_seeds_with_other_settings_or_data_are_found(results: Path) -> None:
     run = "glue/rte/tiny_roberta/lora-qv/seed7"
     other = outcome("accuracy") | {"data": {"source": "hub", "sha256": "0"}}
-    records.write(record(run, outcome=other, config={"optim": {"epochs": 3}}), results / "runs")
+    records.write(
+        record(run, outcome=other, config={**record().config, "optim": {"epochs": 3}}), results / "runs"
+    )
     assert problems(results) == [
         "tiny_roberta/lora/qv/paper, rte: its seeds differ in settings of optim, data"
     ]

@@ -46,8 +46,15 @@ def test_each_command_makes_the_runs_that_the_table_looks_for(scale: str) -> Non
         assert run_id(load(words)) == grid.run_id(row, "rte", 3)
 
 
-def test_command_of_a_changed_setting_says_that_more_is_due() -> None:
-    assert grid.command("tiny", RowKey("tiny_roberta", "vblora", "qv", "k4"), ["rte"], [0]).endswith(
-        "settings of k4"
-    )
+def test_a_changed_setting_has_no_command_that_would_run_something_else() -> None:
+    words = grid.command("tiny", RowKey("tiny_roberta", "vblora", "qv", "k4"), ["rte"], [0])
+    assert words.startswith("# vblora qv, variant k4") and words.endswith("task=rte seed=0")
+
+
+def test_command_of_a_local_model_leaves_its_folders_to_fill_in() -> None:
+    words = grid.command("local", RowKey("mine", "vblora", "qv"), ["rte"], [0]).split()
+    assert {"model.name=mine", "model.path=FOLDER", "data.root=FOLDER", "tuned=TABLE"} <= set(words)
+
+
+def test_command_of_the_released_scripts_settings_says_so() -> None:
     assert "variant=released" in grid.command("paper", RowKey("m", "vblora", "qv", "released"), ["rte"], [0])
