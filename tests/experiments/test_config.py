@@ -203,7 +203,7 @@ def test_all_problems_come_in_one_error() -> None:
         (["model.revision=x"], "model.revision: only source hub has revisions, not tiny"),
         (["data.revision=x"], "data.revision: only source hub has revisions, not synthetic"),
         (["method=peft", "method.name=x", "method.options.peft_type=ADALORA"], "a call after every step"),
-        (["method=peft", "method.name=vblora", "method.options.peft_type=LORA"], "optim.adapter_lr: method vblora"),
+        (["method=peft", "method.name=vblora", "method.options.peft_type=LORA"], "adapter_lr: method"),
     ],
 )  # fmt: skip
 def test_problem_is_named(overrides: list[str], expected: str) -> None:
