@@ -151,7 +151,7 @@ def num_jobs(config: DictConfig) -> int:
 
 def _num_values(override: Override) -> int:
     """Values that an override sweeps over; a glob takes the files of its group that fit."""
-    value = override.value()
+    value: object = override.value()  # Hydra leaves Glob out of its annotation
     if isinstance(value, Glob):
         names = [path.stem for path in (CONF / override.key_or_group).glob("*.yaml")]
         return len(value.filter(names))

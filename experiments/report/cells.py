@@ -107,7 +107,8 @@ def layout(wanted: grid.Grid, cells: Cells) -> tuple[list[RowKey], list[str]]:
         rows += [row, *variants] if row in cells.by_row or gap else variants
     rows += [row for row in found if row not in rows]
     seen = {task for tasks in cells.by_row.values() for task in tasks}
-    return rows, [task for task in wanted.tasks if fixed or task in seen]
+    tasks = [task for task in wanted.tasks if fixed or task in seen]
+    return rows, tasks + sorted(seen - set(wanted.tasks))
 
 
 def _in_printed_order(found: Sequence[RowKey]) -> list[RowKey]:

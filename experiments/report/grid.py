@@ -13,6 +13,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 FAMILY = "glue"
 # Scales whose whole grid a table shows; elsewhere it shows the rows that there are.
 MODELS = {"tiny": ("tiny_roberta",), "paper": ("roberta_base", "roberta_large")}
+EXPERIMENTS = {"minilm": "minilm"}  # scales whose grid is the experiment of that name, and its model
 PATTERN_MODEL = "roberta_base"  # its rows of Table 1 are the grid of every model that the paper does not have
 
 
@@ -46,9 +47,19 @@ def printed_rows(model: str = PATTERN_MODEL) -> list[tuple[str, str]]:
 
 def load(scale: str) -> Grid:
     """The grid of a scale; without rows where the scale has no fixed grid."""
+    if scale in EXPERIMENTS:
+        return _of_experiment(scale, EXPERIMENTS[scale])
     models = MODELS.get(scale, ())
     rows = [RowKey(model, *row) for model in models for row in printed_rows(model) or printed_rows()]
     return Grid(scale, [*rows, *CONTROLS.get(scale, ())], published.columns("table1"), seeds(scale))
+
+
+def _of_experiment(scale: str, model: str) -> Grid:
+    """The rows and tasks that the experiment named like the scale sweeps over."""
+    text = (CONF / "experiment" / f"{scale}.yaml").read_text(encoding="utf-8")
+    axes = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
+    rows = [RowKey(model, *row_parts(choice)) for choice in axes["row"].split(",")]
+    return Grid(scale, rows, axes["task"].split(","), seeds(scale))
 
 
 def seeds(scale: str) -> list[int]:
@@ -69,6 +80,13 @@ def run_id(row: RowKey, task: str, seed: int) -> str:
 def row_choice(method: str, targets: str) -> str:
     """The name in conf/row of a method and its targets."""
     return method if targets in ("full", "none") else f"{method}_{targets}"
+
+
+def row_parts(choice: str) -> tuple[str, str]:
+    """Method and targets of a name in conf/row: the inverse of `row_choice`."""
+    whole = {"full": "full", "head": "none"}
+    method, _, targets = choice.rpartition("_")
+    return (choice, whole[choice]) if choice in whole else (method, targets)
 
 
 def command(scale: str, row: RowKey, tasks: Iterable[str], wanted: Sequence[int]) -> str:

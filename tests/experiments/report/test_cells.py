@@ -51,10 +51,16 @@ def test_variant_stands_below_its_row_and_replaces_its_gap() -> None:
 
 def test_without_a_grid_the_table_shows_what_there_is_in_printed_order() -> None:
     made = [
-        cell(row, "stsb", [0.5], "minilm", "minilm")
+        cell(row, "stsb", [0.5], "local", "mine")
         for row in ("vblora-all", "lora-qv", "full-full", "head-none")
     ]
-    made.append(cell("lora-qv", "cola", [0.5], "minilm", "minilm"))
-    rows, tasks = cells.layout(grid.load("minilm"), cells.collect(each for group in made for each in group))
+    made.append(cell("lora-qv", "cola", [0.5], "local", "mine"))
+    rows, tasks = cells.layout(grid.load("local"), cells.collect(each for group in made for each in group))
     assert [row.method for row in rows] == ["head", "full", "lora", "vblora"]
     assert tasks == ["cola", "stsb"]
+
+
+def test_a_task_beside_the_grids_has_its_column() -> None:
+    made = [each for task in ("cola", "rte") for each in cell("lora-qv", task, [0.5], "minilm", "minilm")]
+    _, tasks = cells.layout(grid.load("minilm"), cells.collect(made))
+    assert tasks == ["cola", "stsb", "mrpc", "rte"]

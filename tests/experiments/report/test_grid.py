@@ -33,7 +33,10 @@ def test_controls_are_what_their_experiment_runs() -> None:
 def test_sizes_of_the_grids() -> None:
     paper, minilm = grid.load("paper"), grid.load("minilm")
     assert (len(paper.rows), len(paper.tasks), paper.seeds) == (15, 6, [0, 1, 2, 3, 4])
-    assert (minilm.rows, minilm.seeds) == ([], [0, 1, 2])
+    assert minilm.tasks == ["cola", "stsb", "mrpc"] and minilm.seeds == [0, 1, 2]
+    assert [row[1:3] for row in minilm.rows][:3] == [("head", "none"), ("full", "full"), ("lora", "qv")]
+    assert [row[1:3] for row in minilm.rows][3:] == [("vera", "qv"), ("vblora", "qv"), ("vblora", "all")]
+    assert all(grid.row_parts(grid.row_choice(*row[1:3])) == row[1:3] for row in (*paper.rows, *minilm.rows))
     assert (grid.load("mine").rows, grid.load("mine").seeds) == ([], [])
 
 
