@@ -1,12 +1,12 @@
 """Compare a compiled model with the plain one. Run by test_compile.py without run-time type checks.
 
-Usage: python compile_check.py SELECTION BACKEND
+Usage: python compile_check.py CASE BACKEND; CASE: a key of CASES.
 """
 
 import sys
 
 import torch
-from tiny_models import ROBERTA_ALL, roberta, shake, tokens
+from tiny_models import GPT2_ALL, ROBERTA_ALL, gpt2, roberta, shake, tokens
 
 import vblora
 
@@ -18,11 +18,22 @@ def step(model, adapter):
     return [logits.detach(), *(p.grad.clone() for p in adapter.parameters())]
 
 
-def main(selection: str, backend: str) -> None:
-    model = roberta().train()
-    config = vblora.VBLoRAConfig(
-        rank=2, num_vectors=6, vector_length=16, targets=ROBERTA_ALL, selection=selection
-    )
+BANK = {"rank": 2, "num_vectors": 6, "vector_length": 16}
+CASES = {
+    "topk": (roberta, vblora.VBLoRAConfig(**BANK, targets=ROBERTA_ALL)),
+    "all": (roberta, vblora.VBLoRAConfig(**BANK, targets=ROBERTA_ALL, selection="all")),
+    "gpt2": (gpt2, vblora.VBLoRAConfig(**BANK, targets=GPT2_ALL)),
+    "tied_lora": (roberta, vblora.TiedLoRAConfig(rank=2, targets=ROBERTA_ALL)),
+    "lora_xs": (roberta, vblora.LoRAXSConfig(rank=2, targets=ROBERTA_ALL)),
+}
+
+
+def main(case: str, backend: str) -> None:
+    build, config = CASES[case]
+    model = build().train()
+    for module in model.modules():  # GPT-2's dropout would draw other numbers when compiled
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
     adapter = vblora.attach(model, config)
     shake(adapter)
     compiled = torch.compile(model, backend=backend, fullgraph=True)

@@ -10,10 +10,13 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize(
-    "selection, backend",
-    [("topk", "aot_eager"), ("all", "aot_eager"), pytest.param("topk", "inductor", marks=pytest.mark.slow)],
+    "case, backend",
+    [
+        *((case, "aot_eager") for case in ("topk", "all", "gpt2", "tied_lora", "lora_xs")),
+        pytest.param("topk", "inductor", marks=pytest.mark.slow),
+    ],
 )
-def test_a_compiled_model_equals_the_plain_one(selection, backend):
-    command = [sys.executable, str(HERE / "compile_check.py"), selection, backend]
+def test_a_compiled_model_equals_the_plain_one(case, backend):
+    command = [sys.executable, str(HERE / "compile_check.py"), case, backend]
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parents[1], timeout=300)
     assert done.stdout.strip() == "equal", done.stderr[-2000:]

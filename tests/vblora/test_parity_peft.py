@@ -1,7 +1,7 @@
 """With the same logits and bank, everything equals PEFT's VB-LoRA within float32 rounding.
 
-PEFT is the independent source. A mutation that made these tests fail: viewing PEFT's `logits_B` (o/b, r, h)
-as (r, o/b, h) instead of swapping its axes.
+PEFT is the independent source. Above each test stands a mutation that made it fail. One that made all of them
+fail: viewing PEFT's `logits_B` (o/b, r, h) as (r, o/b, h) instead of swapping its axes.
 """
 
 import peft
@@ -44,6 +44,7 @@ cases = pytest.mark.parametrize("topk", [1, 2, 3])
 models = pytest.mark.parametrize("name", MODELS)
 
 
+# Fails if the softmax is taken over all logits instead of the k largest.
 @cases
 @models
 def test_outputs_are_equal(name, topk):
@@ -54,6 +55,7 @@ def test_outputs_are_equal(name, topk):
     torch.testing.assert_close(ours(tokens()).logits, expected, atol=1e-5, rtol=1e-4)
 
 
+# Fails if the weights of the mixture pass no gradient on to the logits (for k of 2 and more).
 @cases
 @models
 def test_gradients_of_logits_and_bank_are_equal(name, topk):
@@ -64,10 +66,8 @@ def test_gradients_of_logits_and_bank_are_equal(name, topk):
     bank = theirs.base_model.vblora_vector_bank["default"]
     close(adapter.bank.vectors.grad, bank.grad, bank.grad)
     gradient = adapter.bank.logits.grad
-    adapter.bank.logits.data, values = (
-        gradient,
-        adapter.bank.logits.data,
-    )  # site_logits then views the gradient
+    values = adapter.bank.logits.data
+    adapter.bank.logits.data = gradient  # site_logits then views the gradient
     for site in adapter.sites:
         grad_A, grad_B = (part.detach().clone() for part in adapter.site_logits(site))
         close(grad_A, layers[site.name].vblora_logits_A["default"].grad, gradient)
@@ -80,6 +80,7 @@ def close(ours, expected, whole):
     torch.testing.assert_close(ours, expected, atol=float(1e-5 * whole.abs().max()), rtol=1e-4)
 
 
+# Fails on GPT-2 if Conv1D's weight (in, out) is not transposed.
 @cases
 @models
 def test_merged_weights_are_equal(name, topk):
