@@ -222,14 +222,10 @@ def _identity(
     for name, tensor in trained(backbone.model).items():
         starts.update(name.encode())
         starts.update(tensor_bytes(tensor))
+    # Folders do not count: `digest` below knows the data by their content.
     threads = torch.get_num_threads() if run[1] == "cpu" else None  # can change the last bits there
     facts = [
-        [
-            *run,
-            seed,
-            asdict(optim),
-            asdict(data) | {"root": None},
-        ],  # `digest` knows the data by their content
+        [*run, seed, asdict(optim), asdict(data) | {"root": None}],
         [task.family, task.name, task.version, digest(splits)],
         [backbone.fingerprint, starts.hexdigest()]
         + [[g["name"], g["lr"], g["weight_decay"]] for g in groups],
