@@ -7,24 +7,34 @@ replaced, and the model tells the original ones from the rest, which holds the o
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from filelock import FileLock
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForMaskedLM,
+)
 from transformers.utils import logging
 
 from experiments.data import synthetic
 from experiments.data.synthetic.corpus import text_pairs
 from experiments.data.synthetic.words import vocabulary
-from experiments.recipe import Recipe
+from experiments.recipe import Plan, Recipe
+
+Model = TypeVar("Model", bound=nn.Module)
+Batch = TypeVar("Batch")
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 """In RoBERTa's order; a token's place is its id."""
@@ -35,10 +45,7 @@ MAX_TOKENS = 64
 
 
 def tiny_backbone(cache: Path, recipe: Recipe | None = None) -> Path:
-    """Folder of the small pretrained RoBERTa, made if it is not there yet.
-
-    The folder appears whole or not at all, and only one process makes it while others wait. One recipe gives
-    the same bits every time on one machine: it is made on one thread of the CPU.
+    """Folder of the small pretrained RoBERTa, made if it is not there yet; see `made_once`.
 
     Args:
         cache: folder that holds it, under `backbones/`.
@@ -48,18 +55,29 @@ def tiny_backbone(cache: Path, recipe: Recipe | None = None) -> Path:
         A folder that `AutoModel` and `AutoTokenizer` load.
     """
     recipe = recipe or Recipe()
-    folder = cache / "backbones" / f"tiny-{recipe.key()}"
+    return made_once(cache, f"tiny-{recipe.key()}", lambda: (build_tokenizer(), pretrain(recipe)))
+
+
+def made_once(
+    cache: Path, name: str, make: Callable[[], tuple[PreTrainedTokenizerBase, PreTrainedModel]]
+) -> Path:
+    """The folder `<cache>/backbones/<name>`, made if it is not there yet.
+
+    The folder appears whole or not at all, and only one process makes it while others wait. One recipe gives
+    the same bits every time on one machine: it is made on one thread of the CPU.
+    """
+    folder = cache / "backbones" / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
-            _build(folder, recipe)
+            _build(folder, make)
     return folder
 
 
-def _build(folder: Path, recipe: Recipe) -> None:
+def _build(folder: Path, make: Callable[[], tuple[PreTrainedTokenizerBase, PreTrainedModel]]) -> None:
     partial = folder.with_suffix(".partial")  # a killed build leaves one behind; the lock says it is nobody's
     shutil.rmtree(partial, ignore_errors=True)
-    tokenizer, model = build_tokenizer(), pretrain(recipe)
+    tokenizer, model = make()
     with _no_bars():
         model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
@@ -125,23 +143,31 @@ def hide(tokens: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Te
 
 def pretrain(recipe: Recipe) -> RobertaForMaskedLM:
     """Train a model from random weights on text of its own; the caller's random state stays as it was."""
-    with _one_thread(), torch.random.fork_rng(devices=[]):
+
+    def loss(model: RobertaForMaskedLM, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        return loss_of(model, *batch)
+
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = build_model(recipe).train()
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=recipe.peak_lr, weight_decay=recipe.weight_decay, fused=True
-        )
-        schedule = LambdaLR(optimizer, lambda step: _rise_and_fall(step, recipe))
-        for seen, tokens, chosen in tqdm(
-            _batches(recipe), "pretraining the tiny backbone", recipe.num_steps, leave=False, disable=None
-        ):
-            loss_of(model, seen, tokens, chosen).backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-    trained: RobertaForMaskedLM = model.eval()
-    return trained
+        return fit(build_model(recipe), _batches(recipe), loss, recipe)
+
+
+def fit(
+    model: Model, batches: Iterable[Batch], loss: Callable[[Model, Batch], Tensor], recipe: Plan
+) -> Model:
+    """AdamW over all weights, with a rate that rises and falls; a step for each batch."""
+    optimizer = torch.optim.AdamW(
+        model.train().parameters(), lr=recipe.peak_lr, weight_decay=recipe.weight_decay, fused=True
+    )
+    schedule = LambdaLR(optimizer, lambda step: _rise_and_fall(step, recipe))
+    title = "pretraining the tiny backbone"
+    for batch in tqdm(batches, title, recipe.num_steps, leave=False, disable=None):
+        loss(model, batch).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+    return model.eval()
 
 
 def loss_of(model: RobertaForMaskedLM, seen: Tensor, tokens: Tensor, chosen: Tensor) -> Tensor:
@@ -169,13 +195,13 @@ def _batches(recipe: Recipe) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         yield seen, tokens, chosen
 
 
-def _rise_and_fall(step: int, recipe: Recipe) -> float:
+def _rise_and_fall(step: int, recipe: Plan) -> float:
     warmup = max(1.0, recipe.warmup_ratio * recipe.num_steps)
     return min((step + 1) / warmup, (recipe.num_steps - step) / max(1.0, recipe.num_steps - warmup))
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Two threads add up in another order, and are far slower than one beside another process."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -24,6 +24,25 @@ class Example:
     label: int | float
 
 
+@dataclass(frozen=True)
+class Prompted:
+    """Something asked in words, what should be answered, and what an answer is graded against.
+
+    Attributes:
+        source: the input itself, without a prompt's template: a meaning representation, a question.
+        target: the answer to learn; empty where an example is only for grading.
+        references: what a grader compares with: texts, or one gold answer.
+        group: the set it belongs to, such as "gsm8k"; empty where there is only one.
+        context: more input beside `source`, such as Alpaca's `input`.
+    """
+
+    source: str
+    target: str = ""
+    references: tuple[str, ...] = ()
+    group: str = ""
+    context: str = ""
+
+
 Splits = dict[str, list[Example]]
 """The examples of "train" and of "validation"."""
 

@@ -1,0 +1,131 @@
+"""The small pretrained decoders of scale tiny, each made here once in about a minute.
+
+A GPT-2 or a Llama of two layers learns its world's text by predicting the next word. One token a word; a text
+begins with <s> and ends with </s>.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from experiments.data.synthetic import worlds
+from experiments.pretraining import fit, made_once, one_thread
+from experiments.recipe import DECODERS, DecoderRecipe
+
+SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
+"""A token's place is its id."""
+BOS, PAD, EOS, _ = range(len(SPECIAL_TOKENS))
+
+
+def tiny_decoder(cache: Path, world: str, recipe: DecoderRecipe | None = None) -> Path:
+    """Folder of the small pretrained decoder of a world, made if it is not there yet.
+
+    Args:
+        cache: folder that holds it, under `backbones/`.
+        world: a key of `recipe.DECODERS`.
+        recipe: what to make; the default is scale tiny's.
+
+    Returns:
+        A folder that `AutoModelForCausalLM` and `AutoTokenizer` load.
+    """
+    recipe = recipe or DECODERS[world]
+    name = f"tiny-{recipe.world}-{recipe.key()}"
+    return made_once(cache, name, lambda: (build_tokenizer(recipe), pretrain(recipe)))
+
+
+def build_tokenizer(recipe: DecoderRecipe) -> PreTrainedTokenizerFast:
+    """One token a word; a text gets <s> before it, as with Llama. "### Response:" is a piece of its own."""
+    words = (*SPECIAL_TOKENS, *worlds.load(recipe.world).vocabulary())
+    ids = {word: number for number, word in enumerate(words)}
+    assert len(ids) == len(words), "a word stands twice in the vocabulary"
+    backend = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
+    marker = pre_tokenizers.Split(Regex("### Response:"), "isolated")
+    backend.pre_tokenizer = pre_tokenizers.Sequence([marker, pre_tokenizers.WhitespaceSplit()])
+    backend.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", BOS)]
+    )
+    backend.decoder = decoders.WordPiece(prefix="##", cleanup=False)  # words, joined by spaces
+    special = {
+        f"{name}_token": SPECIAL_TOKENS[place] for place, name in enumerate(("bos", "pad", "eos", "unk"))
+    }
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=recipe.max_tokens,
+        clean_up_tokenization_spaces=False,
+        **special,
+    )
+
+
+def build_model(recipe: DecoderRecipe) -> PreTrainedModel:
+    """The decoder with random weights; without dropout."""
+    num_tokens = len(SPECIAL_TOKENS) + len(worlds.load(recipe.world).vocabulary())
+    special: dict[str, Any] = {"bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": PAD}
+    if recipe.architecture == "gpt2":
+        return GPT2LMHeadModel(_gpt2(recipe, num_tokens, special))
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=num_tokens,
+            hidden_size=recipe.width,
+            intermediate_size=4 * recipe.width,
+            num_hidden_layers=recipe.num_layers,
+            num_attention_heads=recipe.num_heads,
+            max_position_embeddings=recipe.max_tokens,
+            initializer_range=recipe.init_std,
+            **special,
+        )
+    )
+
+
+def _gpt2(recipe: DecoderRecipe, num_tokens: int, special: dict[str, Any]) -> GPT2Config:
+    return GPT2Config(
+        vocab_size=num_tokens,
+        n_positions=recipe.max_tokens,
+        n_embd=recipe.width,
+        n_layer=recipe.num_layers,
+        n_head=recipe.num_heads,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        initializer_range=recipe.init_std,
+        **special,
+    )
+
+
+def pretrain(recipe: DecoderRecipe) -> PreTrainedModel:
+    """Train a model from random weights on its world's text; the caller's random state stays as it was."""
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return fit(build_model(recipe), _batches(recipe), next_word_loss, recipe)
+
+
+def next_word_loss(model: PreTrainedModel, tokens: Tensor) -> Tensor:
+    """Mean cross-entropy of every token but the first, given those before it; padding does not count."""
+    logits = model(tokens[:, :-1], attention_mask=(tokens[:, :-1] != PAD).long()).logits
+    loss: Tensor = cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), ignore_index=PAD)
+    return loss
+
+
+def _batches(recipe: DecoderRecipe) -> Iterator[Tensor]:
+    """Batches of texts of similar length: drawn at random, then sorted within eight batches at a time."""
+    texts = list(worlds.load(recipe.world).texts(recipe.num_texts, f"{recipe.seed}"))
+    rows = [torch.tensor([*ids, EOS]) for ids in build_tokenizer(recipe)(texts)["input_ids"]]
+    generator = torch.Generator().manual_seed(recipe.seed)
+    for _ in range(0, recipe.num_steps, 8):
+        drawn = torch.randint(len(rows), (8 * recipe.batch_size,), generator=generator).tolist()
+        drawn.sort(key=lambda row: len(rows[row]))
+        for first in torch.randperm(8, generator=generator).tolist():
+            chosen = drawn[first * recipe.batch_size : (first + 1) * recipe.batch_size]
+            yield torch.nn.utils.rnn.pad_sequence([rows[row] for row in chosen], True, PAD)
