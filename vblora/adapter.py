@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from vblora.composition import Cache, Factors
 from vblora.errors import AdapterStateError, VBLoRAError
+from vblora.precision import Float32
 from vblora.sites import Site, check_splits, check_targets
 
 ParamGroup = dict[str, Any]
@@ -88,6 +89,7 @@ class Adapter(nn.Module):
         self.trainable = True
         self.random = False  # training draws at random beside dropout: each composition is another
         self._cache = Cache()
+        self._float32 = Float32()
         check_rank(config.rank, self.sites)
 
     # What a subclass answers.
@@ -137,6 +139,10 @@ class Adapter(nn.Module):
         """Forget what is composed; needed only after changing parameters behind PyTorch's back."""
         self._cache.drop()
 
+    def hold_float32(self) -> None:
+        """Let no parameter be of another type, whoever cast it (see `precision`)."""
+        self._float32.hold(self.named_parameters())
+
     def begin(self) -> None:
         """A forward of the whole model starts."""
         self._cache.open(self)
@@ -174,6 +180,7 @@ class Adapter(nn.Module):
     def train(self, mode: bool = True) -> Adapter:
         """Switch the mode, which may change the rule of selection."""
         self.refresh()
+        self.hold_float32()  # a trainer switches before it wraps the model, which fixes the types
         return super().train(mode)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Adapter:
@@ -185,6 +192,7 @@ class Adapter(nn.Module):
             return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
 
         super()._apply(moved_only, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.hold_float32()
         return self
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:

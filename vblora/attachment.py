@@ -11,26 +11,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
-import torch
-import torch.nn.functional as F  # noqa: N812  # PyTorch's own convention
 from torch import Tensor, nn
 
-from vblora import heads
+from vblora import heads, quantizer
 from vblora.adapter import Adapter, AdapterConfig
 from vblora.errors import AdapterStateError
-from vblora.sites import RESERVED, Site, find_sites
+from vblora.hooks import LayerHook
+from vblora.sites import RESERVED, find_sites
 
 
 class Attachment(nn.ModuleDict):
     """The adapters of one model by name, of which one at most is active."""
 
     def __init__(self, model: nn.Module) -> None:
-        """Hook the root, so that its forwards compose once."""
+        """Hook the root, so that its forwards compose once, and make a quantised model ready."""
         super().__init__()
         self.active: str | None = None
         self.enabled = True
         self.merged: str | None = None
-        self.backups: dict[str, Tensor] = {}
+        self.backups: dict[str, Tensor | nn.Module] = {}  # a merged layer's weight, or the layer it replaced
+        self.notes: list[quantizer.Notes] = []
+        self.packing = quantizer.prepare(model)
         self.head_originals: dict[str, heads.Weights] = {}
         self.required_grad = {name: p.requires_grad for name, p in model.named_parameters()}
         self.hooked: set[str] = set()
@@ -90,62 +91,6 @@ class Attachment(nn.ModuleDict):
         """Take every hook off the model."""
         for handle in self.handles:
             handle.remove()
-
-
-class LayerHook:
-    """Adds x Aᵀ Bᵀ to the output of one layer.
-
-    An object, not a closure, so that the hook of a deepcopied model refers to the copy's adapter.
-    """
-
-    def __init__(self, attachment: Attachment, layer: str) -> None:
-        """Serve `layer` for whichever adapter is active."""
-        self.attachment, self.layer = attachment, layer
-
-    def __call__(self, module: nn.Module, args: Any, kwargs: Any, output: Tensor) -> Tensor | None:
-        """Return the layer's output with the product of the active adapter added, or None for "as it was"."""
-        adapter = self.attachment.current()
-        places = adapter.places.get(self.layer) if adapter else None
-        if adapter is None or places is None:
-            return None
-        if getattr(module, "_is_replica", False):
-            raise AdapterStateError(
-                "torch.nn.DataParallel is not supported; use DistributedDataParallel, one process a device"
-            )
-        x = args[0] if args else next(iter(kwargs.values()))
-        return _add(adapter, places, F.dropout(x, adapter.config.dropout, adapter.training), output)
-
-
-def _add(adapter: Adapter, places: Sequence[int], x: Tensor, output: Tensor) -> Tensor:
-    factors = adapter.composed(places[0])
-    for place in places[1:]:
-        factors = adapter.composed(place)
-    if adapter.sites[places[0]].whole:
-        return _add_product(x, output, *factors[places[0]])
-    result = output.clone()
-    for place in places:
-        part = result[..., _columns(adapter.sites[place])]
-        part += _product(x, *factors[place])
-    return result
-
-
-def _columns(site: Site) -> slice:
-    return slice(site.start, site.start + site.out_features)
-
-
-def _low(x: Tensor, A: Tensor) -> Tensor:
-    return F.linear(x, A.to(x.device, x.dtype))
-
-
-def _product(x: Tensor, A: Tensor, Bt: Tensor) -> Tensor:
-    return _low(x, A) @ Bt.to(x.device, x.dtype)
-
-
-def _add_product(x: Tensor, output: Tensor, A: Tensor, Bt: Tensor) -> Tensor:
-    """Compute output + x Aᵀ Bᵀ in two matrix products: the sum is part of the second."""
-    low = _low(x, A).reshape(-1, A.shape[0])
-    flat = output.reshape(-1, output.shape[-1])
-    return torch.addmm(flat, low, Bt.to(x.device, x.dtype)).view(output.shape)
 
 
 def attach(
@@ -323,12 +268,13 @@ def _leave(model: nn.Module, attachment: Attachment, adapter: Adapter) -> None:
         heads.restore(attachment.head_originals, adapter)
     else:
         heads.adopt(attachment.head_originals, model)
-        attachment.merged, attachment.backups = None, {}
+        attachment.merged, attachment.backups, attachment.notes = None, {}, []
     attachment.active = None
 
 
 def _restore(model: nn.Module, attachment: Attachment) -> None:
     attachment.remove_hooks()
     delattr(model, RESERVED)
+    quantizer.restore(model, attachment.packing)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(attachment.required_grad.get(name, parameter.requires_grad))

@@ -131,6 +131,7 @@ class Cache:
         self._kept = None  # frees the last one before the next is made
         if adapter.training:
             self._forwards, self._ran_again = 1 if self._ran_again else self._forwards + 1, False
+        adapter.hold_float32()
         self._kept = _Composition(adapter.compose(), torch.is_grad_enabled(), _stamp(adapter))
         return self._kept
 

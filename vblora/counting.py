@@ -11,6 +11,8 @@ from typing import Protocol, runtime_checkable
 
 from torch import nn
 
+from vblora.quantized import num_elements
+
 FLOAT_BYTES = 4  # adapters are float32
 
 
@@ -43,8 +45,11 @@ def trainable_parameters(model: nn.Module) -> int:
 
 
 def model_parameters(model: nn.Module) -> int:
-    """Elements of all parameters, a shared parameter once; the meta device will do."""
-    return sum(parameter.numel() for parameter in model.parameters())
+    """Elements of all parameters, a shared parameter once; the meta device will do.
+
+    A 4-bit weight counts as the matrix that it stands for, not as the bytes that hold it.
+    """
+    return sum(num_elements(parameter) for parameter in model.parameters())
 
 
 def lora_parameters(sites: Sequence[Shape], rank: int) -> int:

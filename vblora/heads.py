@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vblora.adapter import Adapter
 from vblora.errors import TargetError, VBLoRAError
+from vblora.quantized import is_packed
 from vblora.sites import RESERVED
 
 Weights = dict[str, Tensor]
@@ -22,7 +23,7 @@ def find_heads(model: nn.Module, also_train: Sequence[str]) -> Heads:
     """The modules whose names end in one of `also_train`, parts of adapters left out.
 
     Raises:
-        TargetError: an ending matches no module.
+        TargetError: an ending matches no module, or one that holds 4- or 8-bit weights.
         VBLoRAError: `also_train` is a text and no list.
     """
     if isinstance(also_train, str):
@@ -35,7 +36,22 @@ def find_heads(model: nn.Module, also_train: Sequence[str]) -> Heads:
             known = ", ".join(dict(model.named_children()))
             raise TargetError(f"also_train: no module is named {wanted!r}; the model has {known}")
         heads += found
+    check_trainable(heads)
     return heads
+
+
+def check_trainable(heads: Heads) -> None:
+    """Refuse modules whose weights cannot train in full.
+
+    Raises:
+        TargetError: a weight is 4- or 8-bit.
+    """
+    for name, module in heads:
+        if any(map(is_packed, module.parameters())):
+            raise TargetError(
+                f"also_train: {name} holds 4- or 8-bit weights, which cannot train in full; load the model"
+                " with this module left out of quantisation, or adapt its layers"
+            )
 
 
 def claim(originals: dict[str, Weights], adapter: Adapter, heads: Heads) -> None:

@@ -3,7 +3,8 @@
 ΔW = U R Σ Vᵀ with W ≈ U Σ Vᵀ truncated to rank r        Bałazy et al. 2024 (arXiv 2405.17604)
 
 A = Σ Vᵀ (r, i) and B = U R (o, r). The frame is not stored: it is computed again from the base model, with
-canonical signs, and a fingerprint tells whether it came out the same.
+canonical signs, and a fingerprint tells whether it came out the same. Of a 4- or 8-bit layer the dequantised
+weight is decomposed: what is trained on it is not loaded onto the weights as they were before quantisation.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from vblora.adapter import AdapterConfig, OneRateAdapter, require_number, site_d
 from vblora.composition import Factors
 from vblora.errors import AdapterFileError, VBLoRAError
 from vblora.once import once
-from vblora.sites import Site, is_conv1d
+from vblora.sites import Site, dense_weight
 
 FINGERPRINT_TOLERANCE = 0.02  # relative; bfloat16 copies of one weight differ by about 0.004
 
@@ -144,7 +145,5 @@ class LoRAXS(OneRateAdapter):
 
 
 def _site_weight(model: nn.Module, site: Site) -> Tensor:
-    layer = model.get_submodule(site.layer)
-    weight = cast(Tensor, layer.weight).detach()
-    rows = weight.mT if is_conv1d(layer) else weight  # (o, i)
+    rows = dense_weight(model.get_submodule(site.layer))  # (o, i)
     return rows[site.start : site.start + site.out_features]

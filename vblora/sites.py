@@ -10,6 +10,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from vblora import quantized
 from vblora.errors import TargetError
 
 RESERVED = "vblora"  # the submodule of the root that holds the adapters
@@ -37,8 +38,8 @@ class Site:
 
 
 def is_conv1d(layer: nn.Module) -> bool:
-    """True for transformers' Conv1D, a linear layer with weight (in, out); known by name, without import."""
-    return type(layer).__name__ == "Conv1D" and hasattr(layer, "nf")
+    """True for a linear layer with weight (in, out): transformers' Conv1D, known by name, and our own."""
+    return type(layer).__name__ in ("Conv1D", "DenseConv1D") and hasattr(layer, "nf")
 
 
 def linear_shape(layer: nn.Module) -> tuple[int, int] | None:
@@ -47,8 +48,16 @@ def linear_shape(layer: nn.Module) -> tuple[int, int] | None:
         rows, columns = cast(Tensor, layer.weight).shape
         return rows, columns
     if isinstance(layer, nn.Linear):
-        return layer.in_features, layer.out_features
+        return layer.in_features, layer.out_features  # a packed weight has another shape
     return None
+
+
+def dense_weight(layer: nn.Module) -> Tensor:
+    """The weight of a linear layer as (o, i) in float32, dequantised if it is 4- or 8-bit; perhaps a view."""
+    if quantized.bits(layer):
+        return quantized.dequantised(layer)
+    weight = cast(Tensor, layer.weight).detach().float()
+    return weight.mT if is_conv1d(layer) else weight
 
 
 def find_sites(
@@ -163,10 +172,9 @@ def _checked(model: nn.Module, site: Site) -> Site:
             f"{site.name}: its weight is read or made by another module (MultiheadAttention,"
             " a parametrisation), so that an adapter would be passed by; name other layers"
         )
-    if not cast(Tensor, layer.weight).is_floating_point():
-        raise TargetError(
-            f"{site.name}: its weight is quantised ({layer.weight.dtype}), which is not supported yet"
-        )
+    reason = quantized.why_not(layer)
+    if reason is not None:
+        raise TargetError(f"{site.name}: {reason}")
     return site
 
 

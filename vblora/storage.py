@@ -47,6 +47,7 @@ def save(
         VBLoRAError: `kind` is unknown, or a tensor is not finite.
     """
     adapter = required_attachment(model).adapter(name)
+    adapter.hold_float32()
     if kind not in KINDS:
         raise VBLoRAError(f"kind {kind!r} is unknown; choose one of {', '.join(KINDS)}")
     if kind == "trained" and not adapter.trainable:
@@ -153,6 +154,7 @@ def _head_shapes(header: Header, model: nn.Module) -> Shapes:
     for name in header.head:
         if name not in modules:
             raise AdapterFileError(f"made for another model: this one has no module {name}")
+        heads.check_trainable([(name, modules[name])])
         for key, value in modules[name].state_dict().items():
             shapes[f"head.{name}.{key}"] = (
                 tuple(value.shape),

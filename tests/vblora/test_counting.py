@@ -1,13 +1,15 @@
 """Tests of vblora/counting.py: by hand, against PEFT, and against this library's own adapters."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import peft
 import pytest
 import torch
+from quantised_models import BUILDERS, quantised
 from torch import nn
-from transformers import RobertaConfig, RobertaModel
+from transformers import GPT2Config, GPT2LMHeadModel, RobertaConfig, RobertaModel
 
 import vblora
 from vblora import counting
@@ -225,3 +227,53 @@ def test_counts_need_no_memory() -> None:
     with torch.device("meta"):
         model = nn.Linear(10**6, 10**6, bias=False)
     assert counting.model_parameters(model) == 10**12
+
+
+SPLITS = {"c_attn": ["query", "key", "value"]}
+GPT2_FUSED = ["c_attn", "c_proj", "c_fc"]
+GPT2_SPLIT = ["query", "key", "value", "c_proj", "c_fc"]
+
+
+# Fails if the sites of a split layer have the layer's sizes.
+@pytest.mark.parametrize(
+    ("size", "vectors", "targets", "splits", "definition", "expected"),
+    [
+        (MEDIUM, 256, GPT2_FUSED, {}, "paper", 74_752),
+        (MEDIUM, 256, GPT2_SPLIT, SPLITS, "paper", 75_904),
+        (GPT2_LARGE, 350, GPT2_FUSED, {}, "paper", 112_640),
+        (GPT2_LARGE, 350, GPT2_SPLIT, SPLITS, "whole_index", 128_480),
+    ],
+)
+def test_published_counts_follow_from_the_sites_of_gpt2(
+    size: tuple[int, int],
+    vectors: int,
+    targets: list[str],
+    splits: dict[str, list[str]],
+    definition: str,
+    expected: int,
+) -> None:
+    with torch.device("meta"):
+        model = GPT2LMHeadModel(GPT2Config(n_layer=size[0], n_embd=size[1], n_head=16))
+    sites = vblora.sites.find_sites(model, targets, splits)
+    assert counting.vblora_stored_parameters(sites, bank(vectors), definition) == expected
+
+
+def test_query_and_value_slices_of_gpt2_give_the_published_baselines() -> None:
+    with torch.device("meta"):
+        model = GPT2LMHeadModel(GPT2Config(n_layer=24, n_embd=1024, n_head=16))
+    sites = vblora.sites.find_sites(model, ["query", "value"], SPLITS)
+    assert counting.lora_parameters(sites, 4) == 393_216
+    assert counting.vera_parameters(sites, 1024) == 98_304
+
+
+# Fails if the bytes of 4-bit weights are counted, as the released instruction script does.
+@pytest.mark.parametrize("kind", ["nf4", "fp4_in_bf16", "int8"])
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_a_quantised_model_has_as_many_parameters_as_before(name: str, kind: str, tmp_path: Path) -> None:
+    plain, model = BUILDERS[name](), quantised(tmp_path, name, kind)
+    assert counting.model_parameters(model) == counting.model_parameters(plain)
+    vb = vblora.VBLoRAConfig(rank=2, num_vectors=9, vector_length=8, topk=2, targets=["down_proj", "c_proj"])
+    adapters = [vblora.attach(each, vb) for each in (plain, model)]
+    assert counting.trainable_parameters(model) == counting.trainable_parameters(plain)
+    stored = [sum(t.nbytes for t in adapter.stored().values()) for adapter in adapters]
+    assert stored[0] == stored[1] == counting.vblora_stored_bytes(adapters[1].sites, vb)

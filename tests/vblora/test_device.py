@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from quantised_models import KINDS, quantised, stored_bytes
 from tiny_models import MODELS, shake, tokens
 
 import vblora
@@ -40,3 +41,26 @@ def test_a_moved_model_gives_the_same_output_trains_and_comes_back_from_its_file
     vblora.merge(again)
     torch.testing.assert_close(logits(again, "cuda"), expected, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(logits(model.cpu(), "cpu"), expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_a_quantised_model_on_a_gpu_is_adapted_merged_and_restored(name, kind, tmp_path):
+    """Merged and adapted differ by bfloat16, and for 8-bit layers by the rounding of their inputs."""
+    model = quantised(tmp_path, name, kind, device="cuda")
+    adapter = vblora.attach(model, CONFIGS[0](MODELS[name][1]))
+    shake(adapter, 0.1)
+    before, expected = stored_bytes(model), logits(model, "cuda")
+    model(tokens().cuda()).logits.sum().backward()
+    assert all(p.grad is not None and p.grad.is_cuda for p in adapter.parameters())
+    for requantize in (False, True):
+        kept = vblora.merge(model, requantize=requantize)
+        assert all(share > (0.5 if requantize else 0.99) for share in kept.values())
+        if not requantize:
+            change = logits(model, "cuda").float() - expected.float()
+            assert change.norm() < 0.05 * expected.float().norm()
+        vblora.unmerge(model)
+        assert stored_bytes(model) == before
+    torch.testing.assert_close(logits(model, "cuda"), expected)

@@ -1,6 +1,7 @@
 import pytest
 import torch
-from tiny_models import gpt2, roberta, shake
+from quantised_models import quantised
+from tiny_models import gpt2, roberta, shake, tokens
 
 import vblora
 from vblora.lora_xs import frame
@@ -82,3 +83,24 @@ def test_the_same_base_in_half_precision_is_accepted(tmp_path):
 def test_a_weight_that_is_not_finite_raises():
     with pytest.raises(vblora.VBLoRAError, match="NaN or infinity"):
         frame(torch.full((3, 3), float("nan")), 2)
+
+
+@pytest.mark.parametrize("kind", ["nf4", "int8"])
+def test_a_quantised_layer_is_decomposed_as_transformers_dequantises_it(kind, tmp_path):
+    model = quantised(tmp_path, kind=kind)
+    adapter = vblora.attach(model, vblora.LoRAXSConfig(rank=4, targets=["down_proj"]))
+    A, U = (getattr(adapter, f"{name}0") for name in "AU")
+    plain = quantised(tmp_path, kind=kind).dequantize(torch.float32)
+    expected = frame(plain.model.layers[0].mlp.down_proj.weight.detach(), 4)
+    torch.testing.assert_close(U @ A, expected[1] @ expected[0], atol=2e-3, rtol=0)  # theirs is rounded
+
+
+def test_an_adapter_of_a_4_bit_base_is_refused_by_its_16_bit_base(tmp_path):
+    model, config = quantised(tmp_path), vblora.LoRAXSConfig(rank=4, targets=["q_proj", "down_proj"])
+    shake(vblora.attach(model, config))
+    vblora.save(model, tmp_path / "adapter")
+    again = quantised(tmp_path)
+    vblora.load(again, tmp_path / "adapter")
+    assert torch.equal(again(tokens()).logits, model(tokens()).logits)
+    with pytest.raises(vblora.AdapterFileError, match="trained on other base weights"):
+        vblora.load(quantised(tmp_path, llm_int8_skip_modules=[".*"]), tmp_path / "adapter")

@@ -7,6 +7,7 @@ fail: viewing PEFT's `logits_B` (o/b, r, h) as (r, o/b, h) instead of swapping i
 import peft
 import pytest
 import torch
+from quantised_models import quantised
 from tiny_models import MODELS, tokens
 
 import vblora
@@ -14,9 +15,10 @@ import vblora
 B = 16
 
 
-def pair(name, topk):
+def pair(name, topk, build=None):
     """Our model and PEFT's, with one bank and the same logits."""
-    build, targets = MODELS[name]
+    targets = MODELS[name][1]
+    build = build or MODELS[name][0]
     settings = {"num_vectors": 7, "vector_length": B, "topk": topk, "target_modules": targets}
     theirs = peft.get_peft_model(
         build(), peft.VBLoRAConfig(r=3, init_vector_bank_bound=1.0, **settings)
@@ -90,6 +92,32 @@ def test_merged_weights_are_equal(name, topk):
     for site in adapter.sites:
         merged = layers[site.name].base_layer.weight
         torch.testing.assert_close(ours.get_submodule(site.layer).weight, merged, atol=1e-6, rtol=1e-5)
+
+
+# Fails if the product is made from the input as the 4-bit layer rounds it.
+@pytest.mark.parametrize("kind", ["nf4", "int8"])
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_outputs_and_gradients_on_quantised_layers_are_equal(name, kind, tmp_path):
+    """Both sides in float32 and in training mode, in which these layers round no input."""
+    compute = {"nf4": {"bnb_4bit_compute_dtype": torch.float32}, "int8": {}}[kind]
+    ours, adapter, theirs, layers = pair(
+        name, 2, lambda: quantised(tmp_path, name, kind, torch.float32, **compute)
+    )
+    outputs = [model.train()(tokens()).logits for model in (ours, theirs)]
+    with vblora.disabled(ours):
+        assert (ours(tokens()).logits - outputs[1]).abs().max() > 0.1
+    torch.testing.assert_close(*outputs, atol=1e-4, rtol=1e-4)
+    for output in outputs:
+        (output * torch.arange(output.numel()).cos().view_as(output)).sum().backward()
+    expected = theirs.base_model.vblora_vector_bank["default"].grad
+    close(adapter.bank.vectors.grad, expected, expected)
+
+
+# PEFT 0.21 fails to merge here; if it no longer does, docs/fidelity.md (M9) is to be changed.
+def test_peft_cannot_merge_into_4_bit_layers(tmp_path):
+    _, _, theirs, _ = pair("llama", 2, lambda: quantised(tmp_path))
+    with pytest.raises(RuntimeError, match="must match the size"):
+        theirs.merge_adapter()
 
 
 @models

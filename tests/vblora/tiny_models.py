@@ -75,3 +75,13 @@ def shake(module: nn.Module, scale: float = 0.3) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(scale * torch.randn(parameter.shape, generator=generator))
+
+
+def dense_product(adapter, layer: str, shape) -> Tensor:
+    """ΔW (o, i) of a layer by the definition: B A of each of its sites, in their rows."""
+    change = torch.zeros(shape)
+    for site in adapter.sites:
+        if site.layer == layer:
+            A, B = adapter.factors(site)
+            change[site.start : site.start + site.out_features] += (B @ A).detach()
+    return change
