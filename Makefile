@@ -1,5 +1,6 @@
 # `make help` lists the targets. Each that needs the environment makes it first.
 SCALE ?= tiny
+FAMILY ?= glue
 ARGS ?=
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -16,28 +17,43 @@ TORCH := $(shell grep '^torch==' requirements.lock)
 TORCH_INDEX := $(if $(CPU),--index-url https://download.pytorch.org/whl/cpu)
 # Small models are fastest on one thread each, two runs at a time.
 LAUNCHER_tiny := launcher=joblib
+LAUNCHER_small := launcher=joblib
 LAUNCHER_minilm := launcher=joblib
-# The grid of a scale, a file of conf/experiment.
-EXPERIMENT_minilm := minilm
-EXPERIMENT = $(or $(EXPERIMENT_$(SCALE)),glue)
-# What a scale's table needs beside the grid of its first model. Tiny: what its rows are measured against, the head alone
-# and a backbone that was never pretrained. Paper: the rows that Table 1 has for RoBERTa-large.
-ALSO_tiny := experiment=glue_controls model=tiny_roberta,tiny_scratch
-ALSO_paper := experiment=glue model=roberta_large \
-	row=lora_qv,vera_qv,tied_lora_qv,vblora_qv,vera_all,tied_lora_all,vblora_all
+# The grid of a family at a scale is an experiment, a file of conf/experiment; most have the family's name.
+EXPERIMENT_glue_minilm := minilm
+EXPERIMENT_e2e_small := e2e_small
+EXPERIMENT_math_small := math_small
+GRID_OF = experiment=$(or $(EXPERIMENT_$(FAMILY)_$(SCALE)),$(FAMILY))
+# What a table needs beside that grid, sweep by sweep. Tiny: what its rows are measured against, the backbone as it is (with a
+# head, the head alone) and one that was never pretrained. Paper: the table's second model.
+ALSO_glue_tiny := "experiment=glue_controls model=tiny_roberta,tiny_scratch"
+ALSO_e2e_tiny := "experiment=e2e row=none" "experiment=e2e_controls"
+ALSO_instruct_tiny := "experiment=instruct_controls"
+ALSO_math_tiny := "experiment=math row=none" "experiment=math_controls"
+ALSO_glue_paper := "experiment=glue model=roberta_large \
+	row=lora_qv,vera_qv,tied_lora_qv,vblora_qv,vera_all,tied_lora_all,vblora_all"
+ALSO_e2e_paper := "experiment=e2e model=gpt2_large"
+ALSO_instruct_paper := "experiment=instruct model=llama2_13b"
+ALSO_math_paper := "experiment=math model=gemma_7b"
+# GLUE's scales stand in conf/scale itself, another family's in a folder of its name.
+SCALE_WORD = scale=$(if $(filter glue,$(FAMILY)),,$(FAMILY)/)$(SCALE)
 # `experiments.report` calls paths.results, which the runs are given, results.
 RESULTS = $(patsubst paths.results=%,results=%,$(filter paths.results=%,$(ARGS)))
 REPORT = $(patsubst paths.results=%,results=%,$(ARGS))
-SWEEP = $(RUN) -m experiments.run -m scale=$(SCALE) $(LAUNCHER_$(SCALE))
+TABLE = $(RUN) -m experiments.report $(1) $(SCALE_WORD)
+SWEEP = $(RUN) -m experiments.run -m $(SCALE_WORD) $(LAUNCHER_$(SCALE))
 # Every run is tried; `status` remembers whether one failed. Ctrl-C ends it all.
-GRID = trap 'exit 130' INT; status=0; $(SWEEP) experiment=$(EXPERIMENT) $(1) $(ARGS) || status=$$?; \
-	$(if $(ALSO_$(SCALE)),$(SWEEP) $(ALSO_$(SCALE)) $(1) $(ARGS) || status=$$?;)
+GRID = trap 'exit 130' INT; status=0; for sweep in "$(GRID_OF)" $(ALSO_$(FAMILY)_$(SCALE)); do \
+	$(SWEEP) $$sweep $(1) $(ARGS) || status=$$?; done;
 
-.PHONY: help env lint types test test-slow test-gpu params reproduce-glue plan status tables check check-results scripts clean
+REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math
+
+.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge plan status tables check check-results scripts clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
-	@echo; echo "SCALE=tiny|minilm|local|paper (now $(SCALE)), ARGS='more words for the command', CPU=1, PYTHON=…, VENV=…"
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@echo; echo "SCALE=tiny|minilm|small|local|paper (now $(SCALE)), FAMILY=glue|e2e|instruct|math (now $(FAMILY)),"
+	@echo "ARGS='more words for the command', CPU=1, PYTHON=…, VENV=…"
 
 env: $(ENVIRONMENT)  ## make .venv from requirements.lock; CPU=1 takes torch's CPU wheel from pytorch.org
 
@@ -67,19 +83,27 @@ test-gpu: $(ENVIRONMENT)  ## the tests that need a CUDA device
 params: $(ENVIRONMENT)  ## the paper's parameter counts beside ours, computed without weights
 	$(RUN) -m experiments.report params $(ARGS)
 
-reproduce-glue: $(ENVIRONMENT)  ## run what is missing of Table 1's grid, then print the table
-	@$(call GRID) $(RUN) -m experiments.report tables scale=$(SCALE) $(RESULTS) && exit $$status
+reproduce-glue:  ## run what is missing of Table 1's grid, then print the table; SCALE=minilm is on real input
+reproduce-e2e:  ## the same for Table 2 (E2E); SCALE=small is on real input
+reproduce-instruct:  ## the same for Table 3 (instruction tuning); at paper, `make judge` rates the answers
+reproduce-math:  ## the same for Table 4 (mathematical reasoning); SCALE=small is on real input
+reproduce-%: override FAMILY = $(@:reproduce-%=%)
+$(REPRODUCE): $(ENVIRONMENT)
+	@$(call GRID) $(call TABLE,tables) $(RESULTS) && exit $$status
 
-plan: $(ENVIRONMENT)  ## what Table 1's grid would run, what is done, GPU hours, disk
-	$(RUN) -m experiments.report plan scale=$(SCALE) $(REPORT)
+judge: $(ENVIRONMENT)  ## rate MT-Bench's answers with a judge model; ARGS='--help' says how
+	$(RUN) -m experiments.judging $(ARGS)
 
-status: $(ENVIRONMENT)  ## which runs are done, failed or missing
-	$(RUN) -m experiments.report status scale=$(SCALE) $(REPORT)
+plan: $(ENVIRONMENT)  ## what the grid of FAMILY's table would run, what is done, GPU hours, disk
+	$(call TABLE,plan) $(REPORT)
 
-tables: $(ENVIRONMENT)  ## Table 1 from the records, as text, Markdown, LaTeX and CSV
-	$(RUN) -m experiments.report tables scale=$(SCALE) $(REPORT)
+status: $(ENVIRONMENT)  ## which runs of FAMILY's table are done, failed or missing
+	$(call TABLE,status) $(REPORT)
 
-check: $(ENVIRONMENT)  ## check the configuration of the whole grid without running it
+tables: $(ENVIRONMENT)  ## FAMILY's table from the records, as text, Markdown, LaTeX and CSV
+	$(call TABLE,tables) $(REPORT)
+
+check: $(ENVIRONMENT)  ## check the configuration of FAMILY's whole grid without running it
 	@$(call GRID,check=true) exit $$status
 
 check-results: $(ENVIRONMENT)  ## records fit the schema; each cell of a table traces to records

@@ -6,6 +6,7 @@ function and no state of a generator has to be kept for it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from experiments.data.examples import Example
 
+IGNORED = -100  # what torch's cross-entropy leaves out
 MEGABATCH = 50  # batches among which lengths are sorted; as in transformers' LengthGroupedSampler
 
 
@@ -25,7 +27,8 @@ class Encoded:
     Attributes:
         inputs: `input_ids` and, where the model has them, `token_type_ids`: int32 (n, longest).
         lengths: tokens of each example (n,).
-        labels: targets of the loss, int64 for classes, float32 for a regression (n,).
+        labels: targets of the loss: int64 for classes, float32 for a regression (n,); for text the next
+            tokens, int32 (n, longest), `IGNORED` where nothing is learned.
         pad_to: width of every batch; None for the longest example in the batch.
     """
 
@@ -37,15 +40,23 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def batch(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        """The inputs and labels of some examples, padded on the right, with the mask that hides it."""
+    def batch(self, indices: Sequence[int]) -> dict[str, Any]:
+        """The inputs and labels of some examples, padded on the right, with the mask that hides it.
+
+        Text has `logits_to_keep` too: the number of last places from the first on that tells a token which is
+        learned. For the places before, which only read prompts, the logits need not be computed.
+        """
         lengths = torch.from_numpy(self.lengths[np.asarray(indices)])
         width = self.pad_to or int(lengths.max())
         rows = torch.as_tensor(indices)
-        batch = {name: matrix[rows, :width].long() for name, matrix in self.inputs.items()}
+        batch: dict[str, Any] = {name: matrix[rows, :width].long() for name, matrix in self.inputs.items()}
         batch["attention_mask"] = (torch.arange(width) < lengths[:, None]).long()
-        batch["labels"] = self.labels[rows]
-        return batch
+        if self.labels.dim() == 1:
+            return batch | {"labels": self.labels[rows]}
+        labels = self.labels[rows, :width].long()
+        learned = (labels != IGNORED).any(dim=0).nonzero()
+        first = int(learned[0]) if len(learned) else width - 1
+        return batch | {"labels": labels, "logits_to_keep": width - first + 1}
 
 
 def encode(
@@ -71,6 +82,36 @@ def encode(
     width = max_length if padding == "max_length" else int(lengths.max())
     fill = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
     inputs = {name: _matrix(tokens[name], width, fill[name]) for name in fill if name in tokens}
+    return Encoded(inputs, lengths, labels, max_length if padding == "max_length" else None)
+
+
+def encode_text(
+    prompts: Sequence[Sequence[int]],
+    answers: Sequence[Sequence[int]],
+    *,
+    pad: int,
+    max_length: int,
+    padding: str = "longest",
+) -> Encoded:
+    """Prompts with the answers that follow them, cut to `max_length` tokens; only answers are learned.
+
+    The labels are the tokens themselves, as transformers' models take them: the loss shifts them. The first
+    token of a text is never learned, as nothing stands before it.
+
+    Args:
+        prompts: tokens of each prompt.
+        answers: tokens of each answer, the end-of-text token included.
+        pad: token to fill up with; neither attention nor loss sees it.
+        max_length: tokens kept.
+        padding: "longest" in the batch, or "max_length" always.
+    """
+    texts = [[*prompt, *answer][:max_length] for prompt, answer in zip(prompts, answers, strict=True)]
+    lengths = np.array([len(text) for text in texts])
+    width = max_length if padding == "max_length" else int(lengths.max())
+    hidden = [[IGNORED] * max(1, len(prompt)) for prompt in prompts]
+    learned = [[*none, *text[len(none) :]][:max_length] for none, text in zip(hidden, texts, strict=True)]
+    inputs = {"input_ids": _matrix(texts, width, pad)}
+    labels = _matrix(learned, width, IGNORED)
     return Encoded(inputs, lengths, labels, max_length if padding == "max_length" else None)
 
 
@@ -136,6 +177,6 @@ class Rows(Dataset[tuple[Encoded, int]]):
         return self.encoded, self.order[position]
 
 
-def collate(items: Sequence[tuple[Encoded, int]]) -> dict[str, Tensor]:
+def collate(items: Sequence[tuple[Encoded, int]]) -> dict[str, Any]:
     """The batch of some items of `Rows`."""
     return items[0][0].batch([row for _, row in items])

@@ -7,31 +7,45 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from experiments import method_checks, methods, models, options, tasks
+from experiments import method_checks, methods, models, options, tasks, text_checks
 from experiments.config import Config, DataConfig, ModelConfig, OptimConfig
+from experiments.families import is_generative
 from experiments.record_schema import PART
 
-CHOICES: dict[str, tuple[str, ...]] = {
+CHOICES: dict[str, tuple[str | None, ...]] = {
     "data.source": ("synthetic", "hub", "local"),
     "data.padding": ("longest", "max_length"),
     "model.source": ("hub", "local", "tiny", "scratch"),
-    "model.dtype": ("float32",),
-    "optim.schedule": ("linear",),
+    "model.dtype": ("float32", "bfloat16"),
+    "model.quantization": ("nf4", "int8", None),
+    "model.kind": ("encoder", "gpt2", "decoder"),
+    "optim.schedule": ("linear", "cosine"),
     "optim.precision": ("float32", "bfloat16"),
+    "optim.optimizer": ("adamw", "paged_adamw", None),
+    "generation.engine": ("transformers", "vllm"),
+    "generation.beam_search": ("transformers", "hu2021"),
+    "generation.epoch": ("last", "best"),
     "tracker.name": ("none", "wandb"),
     "tracker.mode": ("offline", "online"),
 }
-AT_LEAST_ONE = ("optim.epochs", "optim.batch_size", "optim.eval_every_epochs", "data.max_length")
-NOT_NEGATIVE = ("seed", "optim.head_weight_decay", "optim.adapter_weight_decay", "optim.full_weight_decay")
+AT_LEAST_ONE = (
+    *("optim.epochs", "optim.batch_size", "optim.eval_every_epochs", "data.max_length"),
+    *("generation.num_beams", "generation.max_new_tokens", "generation.batch_size"),
+    *("data.num_train", "data.num_test", "data.source_max_length", "data.target_max_length"),
+)
+NOT_NEGATIVE = (
+    *("seed", "optim.head_weight_decay", "optim.adapter_weight_decay", "optim.full_weight_decay"),
+    *("generation.no_repeat_ngram_size", "optim.warmup_steps", "data.held_out"),
+)
 RATES = ("head_lr", "bank_lr", "logits_lr", "adapter_lr", "full_lr")
 
 
 def check(cfg: Config) -> list[str]:
     """Every problem of a configuration, one sentence each; none for a run that can start."""
     found = [*_choices(cfg), *_numbers(cfg), *_places(cfg), *_names(cfg), *_lengths(cfg)]
-    found += [*_task(cfg)]
+    found += [*_task(cfg), *text_checks.problems(cfg)]
     found += method_checks.problems(cfg.method, cfg.targets)
-    rates = methods.rates(cfg.method)
+    rates = methods.rates(cfg.method, head=not is_generative(cfg.task.family))
     return found + [*_rates(cfg.optim, cfg.method.name, rates), *_without_effect(cfg, rates)]
 
 
@@ -46,13 +60,15 @@ def _choices(cfg: Config) -> Iterator[str]:
     for place, choices in CHOICES.items():
         value = _value(cfg, place)
         if value not in choices:
-            yield options.unknown(place, value, choices)
+            yield options.unknown(place, value, [choice or "null" for choice in choices])
 
 
 def _numbers(cfg: Config) -> Iterator[str]:
     for places, least in ((AT_LEAST_ONE, 1), (NOT_NEGATIVE, 0)):
         for place in places:
             value = _value(cfg, place)
+            if value is None:
+                continue
             if not least <= value < math.inf:  # type: ignore[operator]  # the schema makes these numbers
                 yield f"{place}: {value} is out of range; it is a finite number of {least} or more"
     if not 0 < cfg.data.train_fraction <= 1:
@@ -72,7 +88,7 @@ def _numbers(cfg: Config) -> Iterator[str]:
 
 def _task(cfg: Config) -> Iterator[str]:
     try:
-        tasks.build(cfg.task, cfg.data)
+        tasks.build(cfg)
     except ValueError as error:
         yield f"task: {error}"
 
@@ -81,8 +97,11 @@ def _places(cfg: Config) -> Iterator[str]:
     """Files that must be there, and settings that would be ignored."""
     if cfg.data.source == "local":
         yield from _folder(
-            "data.root", cfg.data.root, "the folder that holds the task's folders (CoLA, SST-2, ...)"
+            "data.root", cfg.data.root, "the folder that holds the task's files, in their official form"
         )
+    elif (cfg.task.family, cfg.data.source) == ("instruct", "hub"):
+        what = "the folder that holds FastChat's mt_bench/question.jsonl"
+        yield from _folder("data.root", cfg.data.root, what, "hub")
     elif cfg.data.root is not None:
         yield f"data.root: source {cfg.data.source} reads no files; choose data=local to use {cfg.data.root}"
     if cfg.model.source == "local":
@@ -96,14 +115,14 @@ def _places(cfg: Config) -> Iterator[str]:
 
 
 def _lengths(cfg: Config) -> Iterator[str]:
-    most = models.max_tokens(cfg.model)
+    most = models.max_tokens(cfg.model, cfg.task.family)
     if most is not None and cfg.data.max_length > most:
         yield f"data.max_length: {cfg.data.max_length} is more than the {most} positions of {cfg.model.name}"
 
 
-def _folder(place: str, value: str | None, what: str) -> Iterator[str]:
+def _folder(place: str, value: str | None, what: str, source: str = "local") -> Iterator[str]:
     if not value:
-        yield f"{place}: source local needs {place}=..., {what}"
+        yield f"{place}: source {source} needs {place}=..., {what}"
     elif not Path(os.path.expanduser(value)).is_dir():
         yield f"{place}: {value} is not a folder; give {what}"
 

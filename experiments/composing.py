@@ -34,7 +34,7 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 # Words that choose a run's place, watcher or machine; they set no value.
 NAMING = ("seed", "variant", "force", "check", "paths.", "tracker.", "hydra.", "data.root", "scale.seeds")
 # Groups that no run_id holds: to choose another than the scale's makes a variant.
-UNNAMED = ("data", "optim", "tuned")
+UNNAMED = ("data", "optim", "generation", "tuned")
 NO_NAME = f"choose {', '.join(VARIANTS)}, or set one"
 RESOLVING = "ValueError raised while resolving interpolation: "  # how OmegaConf opens what `_tuned` says
 # What stands in for a value that could not be read, so that the other problems can still be found.
@@ -166,7 +166,7 @@ def _given(overrides: Sequence[str], choices: Mapping[str, Any], cfg: Config) ->
         if key not in choices:
             given |= flat(item.value(), key)
     naming = (*NAMING, *(["model.path"] if cfg.model.source == "local" else []))
-    naming += ("model.name",) if choices["model"] == "local" else ()  # that group leaves the name to the user
+    naming += ("model.name",) if choices["model"].startswith("local") else ()  # these leave it to the user
     given = {key: value for key, value in given.items() if not key.startswith(naming)}
     own = {**_own_choices(choices["scale"]), "tuned": f"{choices['method']}/{choices['model']}"}
     return given | {group: choices[group] for group in UNNAMED if choices[group] != own[group]}

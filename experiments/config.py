@@ -52,6 +52,15 @@ class DataConfig:
         group_by_length: batches of inputs of similar length.
         standardise_targets: a regression learns targets of mean 0 and deviation 1 on its training set;
             answers and scores stay in the labels' units.
+        train_set: math: "metamath", or "gsm8k" or "math", whose training set is then learned instead.
+        num_train: only the first so many training examples; None for all.
+        held_out: training examples held back, on which the likelihood is measured while training.
+        num_test: only the first so many examples of each test set; None for all.
+        text_form: E2E: "plain", or "tokenised" as in the LoRA authors' files, for targets and references.
+        source_max_length: tokens of the prompt that are kept, from its start; None for all.
+        target_max_length: tokens of the answer that are learned; None for all.
+        num_turns: MT-Bench: turns of a conversation that are answered, 1 or 2.
+        mmlu_shots: MMLU with so many exemplars, such as [0, 5]; empty for no MMLU.
     """
 
     source: str = MISSING
@@ -62,6 +71,15 @@ class DataConfig:
     padding: str = "longest"
     group_by_length: bool = True
     standardise_targets: bool = False
+    train_set: str | None = None
+    num_train: int | None = None
+    held_out: int | None = None
+    num_test: int | None = None
+    text_form: str | None = None
+    source_max_length: int | None = None
+    target_max_length: int | None = None
+    num_turns: int | None = None
+    mmlu_shots: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -74,6 +92,12 @@ class ModelConfig:
         path: hub name or folder; not used by tiny and scratch.
         revision: commit on the hub; None for the newest, whose commit the record then names.
         dtype: number format of the weights.
+        quantization: "nf4" (4 bits, double quantisation) or "int8", by bitsandbytes; None for none.
+        add_pad_token: give the tokenizer a token for padding, and the embedding a row, as the released code
+            for Llama 2 does; else padding takes the end-of-text token. No loss and no attention sees either.
+        kind: "encoder", "gpt2" or "decoder", by the names of its layers; a decoder's are Llama's.
+        layers: by the names of targets, the endings of module names that they mean here.
+        splits: of fused layers whose parts are sites of their own: {layer ending: names of the parts}.
     """
 
     name: str = MISSING
@@ -81,6 +105,11 @@ class ModelConfig:
     path: str | None = None
     revision: str | None = None
     dtype: str = "float32"
+    quantization: str | None = None
+    add_pad_token: bool | None = None
+    kind: str = "encoder"
+    layers: dict[str, list[str]] = field(default_factory=dict)
+    splits: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -100,22 +129,23 @@ class MethodConfig:
 
 @dataclass
 class TargetsConfig:
-    """Which layers are adapted: endings of module names."""
+    """Which layers are adapted: endings of module names, also of the parts that `splits` names."""
 
     name: str = MISSING
     modules: list[str] = field(default_factory=list)
+    splits: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass
 class OptimConfig:
-    """AdamW with a linear schedule, and learning rates; a method must be given those it uses, and no other.
+    """AdamW, its schedule, and learning rates; a method must be given those it uses, and no other.
 
     Attributes:
         epochs: passes over the training set.
         batch_size: examples in one optimiser step.
         micro_batch_size: examples in one forward; None for `batch_size`, else a divisor of it.
         warmup_ratio: part of all steps in which the rates rise from 0.
-        schedule: "linear": rates fall to 0 at the last step.
+        schedule: "linear" or "cosine": how rates fall to 0 at the last step.
         max_grad_norm: clips the norm of all gradients together; None for no clipping.
         precision: of the matrix products, in training and evaluation: "float32", or "bfloat16" by autocast.
             Weights, gradients and the optimiser's state are float32 in both.
@@ -124,6 +154,11 @@ class OptimConfig:
         adapter_lr, adapter_weight_decay: every other adapter.
         full_lr, full_weight_decay: the backbone in full fine-tuning.
         eval_every_epochs: epochs from one evaluation to the next; the last epoch is always evaluated.
+        warmup_steps: in place of `warmup_ratio`, optimiser steps.
+        label_smoothing: ε of text: the loss is (1-ε) times the target's and ε times the vocabulary's mean.
+        optimizer: "adamw", or "paged_adamw": bitsandbytes' 32-bit AdamW whose state can leave a GPU's memory;
+            None for adamw.
+        gradient_checkpointing: keep no activations inside blocks and compute them again in the backward.
     """
 
     epochs: int = MISSING
@@ -142,6 +177,38 @@ class OptimConfig:
     full_lr: float | None = None
     full_weight_decay: float = 0.0
     eval_every_epochs: int = 1
+    warmup_steps: int | None = None
+    label_smoothing: float | None = None
+    optimizer: str | None = None
+    gradient_checkpointing: bool | None = None
+
+
+@dataclass
+class GenerationConfig:
+    """How a language model answers; not used where answers are classes.
+
+    Attributes:
+        engine: "transformers", or "vllm" if it is installed.
+        beam_search: "transformers", or "hu2021": the LoRA authors' rules (`experiments.beam_search`).
+        num_beams: 1 is greedy.
+        length_penalty: of beam search: scores are divided by length to this power.
+        no_repeat_ngram_size: no n-gram of so many tokens twice; 0 for no such rule.
+        max_new_tokens: of an answer; `max_new_tokens_of` names test sets with another number.
+        batch_size: prompts generated together; they are sorted by length first.
+        merge: add the adapter to the weights first, as published for math.
+        epoch: whose weights answer: "last", or "best" by the likelihood of the held-out examples.
+    """
+
+    engine: str = "transformers"
+    beam_search: str = "transformers"
+    num_beams: int = 1
+    length_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
+    max_new_tokens: int = 256
+    max_new_tokens_of: dict[str, int] = field(default_factory=dict)
+    batch_size: int = 16
+    merge: bool = False
+    epoch: str = "last"
 
 
 @dataclass
@@ -209,6 +276,7 @@ class Config:
     method: MethodConfig = field(default_factory=MethodConfig)
     targets: TargetsConfig = field(default_factory=TargetsConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)

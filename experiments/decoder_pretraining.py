@@ -23,7 +23,7 @@ from transformers import (
 
 from experiments.data.synthetic import worlds
 from experiments.pretraining import fit, made_once, one_thread
-from experiments.recipe import DECODERS, DecoderRecipe
+from experiments.recipe import DECODERS, DecoderRecipe, Sizes
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
 """A token's place is its id."""
@@ -70,38 +70,35 @@ def build_tokenizer(recipe: DecoderRecipe) -> PreTrainedTokenizerFast:
 
 
 def build_model(recipe: DecoderRecipe) -> PreTrainedModel:
-    """The decoder with random weights; without dropout."""
+    """The decoder of a recipe with random weights."""
     num_tokens = len(SPECIAL_TOKENS) + len(worlds.load(recipe.world).vocabulary())
-    special: dict[str, Any] = {"bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": PAD}
-    if recipe.architecture == "gpt2":
-        return GPT2LMHeadModel(_gpt2(recipe, num_tokens, special))
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=num_tokens,
-            hidden_size=recipe.width,
-            intermediate_size=4 * recipe.width,
-            num_hidden_layers=recipe.num_layers,
-            num_attention_heads=recipe.num_heads,
-            max_position_embeddings=recipe.max_tokens,
-            initializer_range=recipe.init_std,
-            **special,
-        )
-    )
+    return random_decoder(recipe, num_tokens, BOS, EOS, PAD, tied=recipe.architecture == "gpt2")
 
 
-def _gpt2(recipe: DecoderRecipe, num_tokens: int, special: dict[str, Any]) -> GPT2Config:
-    return GPT2Config(
-        vocab_size=num_tokens,
-        n_positions=recipe.max_tokens,
-        n_embd=recipe.width,
-        n_layer=recipe.num_layers,
-        n_head=recipe.num_heads,
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
-        initializer_range=recipe.init_std,
-        **special,
-    )
+def random_decoder(
+    sizes: Sizes, num_tokens: int, begin: int, end: int, pad: int | None, *, tied: bool
+) -> PreTrainedModel:
+    """A GPT-2 or a Llama with random weights and without dropout.
+
+    Args:
+        sizes: architecture and sizes.
+        num_tokens: of the vocabulary.
+        begin: token before a text.
+        end: token after it.
+        pad: token to fill up with, if there is one.
+        tied: one matrix for the embedding and the output.
+    """
+    shared: dict[str, Any] = {
+        **{"vocab_size": num_tokens, "initializer_range": sizes.init_std, "tie_word_embeddings": tied},
+        **{"bos_token_id": begin, "eos_token_id": end, "pad_token_id": pad},
+    }
+    if sizes.architecture == "gpt2":
+        none = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
+        shared |= {"n_positions": sizes.max_tokens, "n_embd": sizes.width, **none}
+        return GPT2LMHeadModel(GPT2Config(n_layer=sizes.num_layers, n_head=sizes.num_heads, **shared))
+    shared |= {"max_position_embeddings": sizes.max_tokens, "hidden_size": sizes.width}
+    shared |= {"num_hidden_layers": sizes.num_layers, "num_attention_heads": sizes.num_heads}
+    return LlamaForCausalLM(LlamaConfig(intermediate_size=4 * sizes.width, **shared))
 
 
 def pretrain(recipe: DecoderRecipe) -> PreTrainedModel:

@@ -8,21 +8,42 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config import Config
+from experiments.families import is_generative
 from experiments.versions import versions
+
+LATER = {
+    "data": (
+        *("train_set", "num_train", "held_out", "num_test", "text_form"),
+        *("source_max_length", "target_max_length", "num_turns", "mmlu_shots"),
+    ),
+    "model": ("quantization", "add_pad_token"),
+    "targets": ("splits",),
+    "optim": ("warmup_steps", "label_smoothing", "optimizer", "gradient_checkpointing"),
+}
+"""Settings younger than the first records: where one is not set, it stands in no hash, so that these hold."""
 
 
 def settings(cfg: Config) -> dict[str, Any]:
     """Everything configured that can change a run's outcome, as plain data.
 
     Left out: tracker, folders (`versions` knows data and model by their content), force, a grid's list of
-    seeds, and the variant and the tuned table, whose chosen values stand in the other groups.
+    seeds, the variant and the tables of tuned values and layers, whose chosen values stand in the other
+    groups, and `generation` where nothing is generated.
     """
     plain = asdict(cfg)
     for key in ("tracker", "paths", "force", "check", "variant", "tuned"):
         del plain[key]
     del plain["scale"]["seeds"], plain["data"]["root"]
+    for key in ("kind", "layers", "splits"):
+        del plain["model"][key]
     if cfg.model.source == "local":
         del plain["model"]["path"]
+    if not is_generative(cfg.task.family):
+        del plain["generation"]
+    for group, keys in LATER.items():
+        for key in keys:
+            if plain[group][key] in (None, [], {}):
+                del plain[group][key]
     return plain
 
 

@@ -30,7 +30,11 @@ def problems(method: MethodConfig, targets: TargetsConfig) -> list[str]:
 
 
 def _target_problems(method: MethodConfig, targets: TargetsConfig) -> list[str]:
-    whole = {"full": "full", "head": "none"}.get(method.name) if method.library == "none" else None
+    whole = (
+        {"full": "full", "head": "none", "none": "none"}.get(method.name)
+        if method.library == "none"
+        else None
+    )
     if whole is not None and targets.name != whole:
         return [f"targets: method {method.name} goes with targets={whole} only, not {targets.name}"]
     if whole is None and not targets.modules:

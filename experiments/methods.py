@@ -13,8 +13,9 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from torch import nn
 
 import vblora
+from experiments import splitting
 from experiments.config import MethodConfig, OptimConfig, TargetsConfig
-from vblora import counting
+from vblora import counting, quantizer
 from vblora.adapter import AdapterConfig, ParamGroup, param_group
 from vblora.sites import find_sites
 
@@ -36,6 +37,9 @@ class Method(Protocol):
 
     def param_groups(self, optim: OptimConfig) -> list[ParamGroup]:
         """The optimizer's groups: every trainable parameter exactly once."""
+
+    def merge(self) -> None:
+        """Add the adapter to the weights and take it off: the model is then a plain one."""
 
     def counts(self) -> dict[str, int]:
         """`trainable_params` with the head; `adapter_params`, `stored_params`, `stored_bytes` without it."""
@@ -67,9 +71,14 @@ class Base:
 
     def param_groups(self, optim: OptimConfig) -> list[ParamGroup]:
         """The optimizer's groups: every trainable parameter exactly once."""
+        if not self.head:
+            return self.body_groups(optim)
         assert optim.head_lr is not None, "checks.py refuses a method without its rates"
         head = vblora.head_param_groups(self.head, optim.head_lr, optim.head_weight_decay)
         return [*self.body_groups(optim), *head]
+
+    def merge(self) -> None:
+        """Nothing to do where the weights themselves were trained."""
 
     def stored(self) -> tuple[int, int]:
         """Parameters and bytes that must be kept to use the tuned model, without the head."""
@@ -89,6 +98,10 @@ class Base:
 
 class Head(Base):
     """The head alone."""
+
+
+class Untuned(Base):
+    """The backbone as it is: what tuning adds is measured against it. A language model only."""
 
 
 class Full(Base):
@@ -117,17 +130,26 @@ class Own(Base):
 
     def attach(self, model: nn.Module, head: Sequence[str]) -> None:
         """Attach the adapter; backbone frozen, head trained."""
-        config = OWN[self.config.name](targets=list(self.targets.modules), **self.config.options)
+        where: dict[str, Any] = {"targets": list(self.targets.modules), "splits": dict(self.targets.splits)}
+        config = OWN[self.config.name](**where, **self.config.options)
         self.adapter = vblora.attach(model, config, also_train=list(head))
         self.model, self.head = model, [model.get_submodule(name) for name in head]
 
     def param_groups(self, optim: OptimConfig) -> list[ParamGroup]:
         """The adapter's own groups, with the head's."""
-        chosen = {name: getattr(optim, name) for name in (*rates(self.config), "head_weight_decay")}
+        used = rates(self.config, head=bool(self.head))
+        chosen = {name: getattr(optim, name) for name in used}
+        if self.head:
+            chosen["head_weight_decay"] = optim.head_weight_decay
         if "adapter_lr" in chosen:
             chosen["adapter_weight_decay"] = optim.adapter_weight_decay
         groups: list[ParamGroup] = self.adapter.param_groups(**chosen)
         return groups
+
+    def merge(self) -> None:
+        """Add the adapter to the weights and take it off."""
+        vblora.merge(self.model)
+        vblora.detach(self.model)
 
     def stored(self) -> tuple[int, int]:
         """By the paper's definition: bank, indices and all but one weight for VB-LoRA, else what trains."""
@@ -145,11 +167,14 @@ class Peft(Base):
 
         By endings, PEFT's `output.dense` would mean `attention.output.dense` too.
         """
+        quantizer.prepare(model)  # else the Trainer refuses a quantised model, as it does not see PEFT inside
+        splitting.split(model, self.targets.splits)
         sites = [site.name for site in find_sites(model, self.targets.modules)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # PEFT 0.21 reads a name that transformers 6 drops
             wrapper = peft.get_peft_model(cast(Any, model), peft_config(self.config, sites))
         assert not wrapper.peft_config["default"].is_prompt_learning, "checks.py refuses prompts"
+        self.wrapper = wrapper
         self.model, self.head = model, [model.get_submodule(name) for name in head]
         for module in self.head:
             module.requires_grad_(True)
@@ -160,9 +185,14 @@ class Peft(Base):
             param_group("adapter", self.body(), cast(float, optim.adapter_lr), optim.adapter_weight_decay)
         ]
 
+    def merge(self) -> None:
+        """PEFT adds its product to the weights and takes its layers off; split layers become one again."""
+        self.wrapper.merge_and_unload()
+        splitting.join(self.model)
+
 
 LIBRARIES: Mapping[str, Mapping[str, Callable[[MethodConfig, TargetsConfig], Method]]] = {
-    "none": {"full": Full, "head": Head},
+    "none": {"full": Full, "head": Head, "none": Untuned},
     "vblora": dict.fromkeys(OWN, Own),
     "peft": {},  # any name: the method is options.peft_type
 }
@@ -173,16 +203,11 @@ def build(method: MethodConfig, targets: TargetsConfig) -> Method:
     return LIBRARIES[method.library].get(method.name, Peft)(method, targets)
 
 
-def rates(method: MethodConfig) -> tuple[str, ...]:
-    """The learning rates that the method needs, by their names in `OptimConfig`."""
-    if method.library == "peft":
-        return "adapter_lr", "head_lr"
-    special = {
-        "full": ("full_lr", "head_lr"),
-        "head": ("head_lr",),
-        "vblora": ("bank_lr", "logits_lr", "head_lr"),
-    }
-    return special.get(method.name, ("adapter_lr", "head_lr"))
+def rates(method: MethodConfig, head: bool = True) -> tuple[str, ...]:
+    """The learning rates that the method needs, by their names in `OptimConfig`; `head`: there is one."""
+    special = {"full": ("full_lr",), "head": (), "none": (), "vblora": ("bank_lr", "logits_lr")}
+    own = ("adapter_lr",) if method.library == "peft" else special.get(method.name, ("adapter_lr",))
+    return (*own, "head_lr") if head else own
 
 
 def peft_config(method: MethodConfig, target_modules: Sequence[str]) -> peft.PeftConfig:

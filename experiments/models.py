@@ -1,4 +1,4 @@
-"""Backbones with a fresh head, and their tokenizers.
+"""Backbones and their tokenizers: encoders with a fresh head, and language models, which have none.
 
 `source` is "hub" (a name and a revision), "local" (any folder `from_pretrained` reads), "tiny" (pretrained
 here) or "scratch" (tiny's architecture with random weights).
@@ -27,14 +27,17 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
+    AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging
 
 from experiments.config import ModelConfig
+from experiments.recipe import DECODERS
 from experiments.tasks.base import Task
 
 SOURCES = ("hub", "local", "tiny", "scratch")
@@ -50,10 +53,10 @@ class Backbone:
     """A model to be tuned.
 
     Attributes:
-        model: the encoder with a fresh head.
+        model: the encoder with a fresh head, or the language model.
         tokenizer: its own.
         commit: the hub's commit; None for other sources.
-        fingerprint: SHA-256 over the names and weights of the encoder, the head left out.
+        fingerprint: SHA-256 over the names and weights, the head left out.
     """
 
     model: PreTrainedModel
@@ -63,31 +66,73 @@ class Backbone:
 
 
 def load(config: ModelConfig, task: Task, cache: Path) -> Backbone:
-    """Build the configured backbone with a head for the task.
+    """Build the configured backbone: an encoder with a head for the task, or a language model.
 
     Args:
         config: which one.
-        task: gives the number of outputs.
-        cache: where the tiny backbone is kept.
+        task: gives the number of outputs, 0 for a language model, and the family of a tiny one.
+        cache: where the tiny backbones are kept.
 
     Raises:
-        ModelError: the source is unknown, the files cannot be read, or they lack weights of the encoder.
+        ModelError: the source is unknown, the files cannot be read, or they lack weights of the backbone.
     """
-    place = _place(config, cache)
-    dtype = getattr(torch, config.dtype)
+    place = _place(config, task.family, cache)
     options: dict[str, Any] = {"revision": config.revision} if config.source == "hub" else {}
+    outputs = {"num_labels": task.num_labels} if task.num_labels else {}
+    kind: Any = AutoModelForSequenceClassification if task.num_labels else AutoModelForCausalLM
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, **options)
-        settings = AutoConfig.from_pretrained(place, num_labels=task.num_labels, **options)
+        settings = AutoConfig.from_pretrained(place, **outputs, **options)
         if config.source == "scratch":
-            build: Any = AutoModelForSequenceClassification.from_config  # has no annotations
-            model: PreTrainedModel = build(settings, dtype=dtype)
+            model: PreTrainedModel = kind.from_config(settings, dtype=getattr(torch, config.dtype))
         else:
-            model = _pretrained(place, settings, dtype, options)
+            model = _pretrained(kind, place, settings, options | _number_format(config))
     except (OSError, HTTPError, SafetensorError, ValueError) as error:
         raise ModelError(f"{config.name}: cannot be loaded from {config.source} {place}: {error}") from error
+    if config.add_pad_token:
+        add_pad_token(model, tokenizer)
     commit = getattr(settings, "_commit_hash", None) if config.source == "hub" else None
     return Backbone(model, tokenizer, commit, fingerprint(model))
+
+
+def _number_format(config: ModelConfig) -> dict[str, Any]:
+    """Arguments of `from_pretrained`: the weights' type, and how they are quantised.
+
+    4 bits as in QLoRA (Dettmers et al. 2023): NormalFloat, the blocks' scales quantised again, products in
+    bfloat16. What is not quantised (embeddings, norms, the output layer) has `dtype`.
+    """
+    arguments: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
+    if config.quantization == "nf4":
+        arguments["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    elif config.quantization == "int8":
+        arguments["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
+    return arguments
+
+
+@torch.no_grad()
+def add_pad_token(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give a tokenizer without one a token for padding, and the model a row for it: the mean of all others.
+
+    Llama 2 has no such token, and the released code adds "[PAD]" in this way. A random row would be an
+    outlier: its logit would be one of a model that never saw it, and could win in generation; the mean's is
+    an average word's. A tokenizer that has the token keeps it.
+    """
+    if tokenizer.pad_token is not None:
+        return
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    before = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) <= before:  # the embedding has spare rows, as some models' padded ones have
+        return
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+        if layer is not None:
+            weight = layer.weight
+            weight[before:] = weight[:before].mean(dim=0, keepdim=True)
 
 
 def head_modules(model: nn.Module) -> list[str]:
@@ -104,8 +149,8 @@ def head_modules(model: nn.Module) -> list[str]:
 
 
 def fingerprint(model: nn.Module) -> str:
-    """SHA-256 over the names, shapes and bytes of all weights but the head's."""
-    heads = tuple(f"{name}." for name in head_modules(model))
+    """SHA-256 over the names, shapes and bytes of all weights but the head's, where there is one."""
+    heads = () if is_language_model(model) else tuple(f"{name}." for name in head_modules(model))
     sha = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         if not name.startswith(heads):
@@ -120,12 +165,22 @@ def tensor_bytes(tensor: Tensor) -> memoryview:
     return flat.data
 
 
-def max_tokens(config: ModelConfig) -> int | None:
+def is_language_model(model: nn.Module) -> bool:
+    """Whether the model's outputs are the next tokens, so that no head is the task's own."""
+    return isinstance(model, PreTrainedModel) and model.get_output_embeddings() is not None
+
+
+def task_head(model: nn.Module) -> list[str]:
+    """Names of the modules that train beside an adapter: the task's head; none in a language model."""
+    return [] if is_language_model(model) else head_modules(model)
+
+
+def max_tokens(config: ModelConfig, family: str) -> int | None:
     """Tokens that the backbone has positions for; None where that is not known before it is loaded."""
     if config.source in ("tiny", "scratch"):
         from experiments.pretraining import MAX_TOKENS
 
-        return MAX_TOKENS
+        return DECODERS[family].max_tokens if family in DECODERS else MAX_TOKENS
     if config.source != "local" or config.path is None:
         return None
     try:
@@ -137,15 +192,13 @@ def max_tokens(config: ModelConfig) -> int | None:
         return None  # `load` says what is wrong with the folder
 
 
-def _place(config: ModelConfig, cache: Path) -> str:
+def _place(config: ModelConfig, family: str, cache: Path) -> str:
     """Hub name or folder of the backbone; the tiny one is pretrained if it is not there yet."""
     if config.source not in SOURCES:
         raise ModelError(f"model.source is {config.source!r}; choose one of {', '.join(SOURCES)}")
     if config.source in ("tiny", "scratch"):
-        from experiments.pretraining import tiny_backbone
-
         with _same_random_state():
-            return str(tiny_backbone(cache))
+            return str(_tiny(family, cache))
     if config.path is None:
         raise ModelError(f"{config.name}: model.source={config.source} needs model.path")
     if config.source == "local" and not (Path(config.path) / "config.json").is_file():
@@ -153,6 +206,17 @@ def _place(config: ModelConfig, cache: Path) -> str:
             f"{config.path} holds no config.json; set model.path to a folder saved by transformers"
         )
     return config.path
+
+
+def _tiny(family: str, cache: Path) -> Path:
+    """Folder of the tiny backbone of a family."""
+    if family in DECODERS:
+        from experiments.decoder_pretraining import tiny_decoder
+
+        return tiny_decoder(cache, family)
+    from experiments.pretraining import tiny_backbone
+
+    return tiny_backbone(cache)
 
 
 @contextmanager
@@ -167,22 +231,20 @@ def _same_random_state() -> Iterator[None]:
         np.random.set_state(states[1])
 
 
-def _pretrained(place: str, settings: Any, dtype: torch.dtype, options: dict[str, Any]) -> PreTrainedModel:
-    """Load the encoder; transformers' report of missing weights is replaced by our own check."""
+def _pretrained(kind: Any, place: str, settings: Any, options: dict[str, Any]) -> PreTrainedModel:
+    """Load the weights; transformers' report of missing weights is replaced by our own check."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(ERROR)
     logging.disable_progress_bar()  # a bar of weights for every run of a sweep
     model: PreTrainedModel
     try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            place, config=settings, dtype=dtype, output_loading_info=True, **options
-        )
+        model, info = kind.from_pretrained(place, config=settings, output_loading_info=True, **options)
     finally:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-    heads = tuple(f"{name}." for name in head_modules(model))
+    heads = tuple(f"{name}." for name in task_head(model))
     missing = sorted(name for name in info["missing_keys"] if not name.startswith(heads))
     if missing:
-        raise ModelError(f"{place} lacks {len(missing)} weights of the encoder, such as {missing[0]}")
+        raise ModelError(f"{place} lacks {len(missing)} weights of the backbone, such as {missing[0]}")
     return model

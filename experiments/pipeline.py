@@ -14,13 +14,31 @@ from typing import Any
 import torch
 import transformers
 
-from experiments import bars, circumstances, claims, methods, models, records, tasks, tracking, training
+from experiments import (
+    answering,
+    bars,
+    circumstances,
+    claims,
+    methods,
+    models,
+    records,
+    tasks,
+    tracking,
+    training,
+)
 from experiments.config import Config, run_id
+from experiments.data.examples import Data
+from experiments.families import is_generative
 from experiments.grading import answers
 from experiments.identity import described, run_hash
+from experiments.methods import Method
+from experiments.models import Backbone
 from experiments.records import RunRecord
+from experiments.tasks import TextTask
+from experiments.training import TrainResult
 
 MEASURED = ("train_seconds", "eval_seconds", "peak_bytes", "num_resumes", "checkpoint_bytes", "model_bytes")
+Rows = list[dict[str, Any]]
 Parts = tuple[dict[str, Any], dict[str, Any]]
 """A record's outcome, and what of its circumstances training knows."""
 
@@ -72,38 +90,28 @@ def run(cfg: Config) -> RunRecord:
 def work(cfg: Config) -> Parts:
     """Seed, task, backbone, method, training, answers, scores."""
     transformers.set_seed(cfg.seed)
-    task = tasks.build(cfg.task, cfg.data)
+    task = tasks.build(cfg)
     data = task.data()
     backbone = models.load(cfg.model, task, Path(cfg.paths.cache))
     method = methods.build(cfg.method, cfg.targets)
-    method.attach(backbone.model, models.head_modules(backbone.model))
+    method.attach(backbone.model, models.task_head(backbone.model))
+    counts = method.counts()
     with tracking.tracked(cfg) as tracker:
-        result = training.train(
-            backbone,
-            task,
-            data.splits,
-            method.param_groups(cfg.optim),
-            cfg.optim,
-            cfg.data,
-            seed=cfg.seed,
-            checkpoint_dir=claims.checkpoint_dir(cfg),
-            callbacks=bars.callbacks(run_id(cfg)),
-            report_to=tracker.report_to,
-            run_name=run_id(cfg),
-            identity=run_hash(cfg),
-            save_seconds=cfg.paths.save_seconds,
-        )
-        header = {"family": task.family, "task": task.name, "metric": task.metric, "version": task.version}
-        digest = answers.write(claims.new_answers_path(cfg), header, result.answers)
+        result = _trained(cfg, task, data, backbone, method, tracker.report_to)
+        rows, answered = _answers(cfg, task, data, backbone, method, result)
+        header = {"family": task.family, "task": task.name, "metric": _metric(task), "version": task.version}
+        header |= task.header() if isinstance(task, TextTask) else {}
+        digest = answers.write(claims.new_answers_path(cfg), header, rows)
         scores = answers.grade(answers.read(claims.new_answers_path(cfg)))
-        tracker.summarise({f"best/{name}": score for name, score in scores.items()} | method.counts())
+        tracker.summarise({f"best/{name}": score for name, score in scores.items()} | counts)
     outcome = {
         "scores": scores,
-        "metric": task.metric,
+        "metric": header["metric"],
         **{name: getattr(result, name) for name in ("best_epoch", "last_scores", "history", "num_steps")},
-        **method.counts(),
+        **answered,
+        **counts,
         "num_train_examples": len(data.splits["train"]),
-        "num_eval_examples": len(data.splits["validation"]),
+        "num_eval_examples": len(rows),
         "answers_sha256": digest,
         "data": data.description,
         "task_version": task.version,
@@ -112,6 +120,56 @@ def work(cfg: Config) -> Parts:
     }
     measured = {name: getattr(result, name) for name in MEASURED}
     return outcome, measured | {"tracker_url": tracker.url}
+
+
+def _trained(
+    cfg: Config, task: tasks.Task, data: Data, backbone: Backbone, method: Method, report_to: str
+) -> TrainResult:
+    """Train what the method says; the model is as it was where that is nothing."""
+    groups = method.param_groups(cfg.optim)
+    if not groups:
+        return training.untrained(backbone.model)
+    return training.train(
+        backbone,
+        task,
+        {split: data.splits[split] for split in ("train", "validation")},
+        groups,
+        cfg.optim,
+        cfg.data,
+        seed=cfg.seed,
+        checkpoint_dir=claims.checkpoint_dir(cfg),
+        keep_best=is_generative(task.family) and cfg.generation.epoch == "best",
+        callbacks=bars.callbacks(run_id(cfg)),
+        report_to=report_to,
+        run_name=run_id(cfg),
+        identity=run_hash(cfg),
+        save_seconds=cfg.paths.save_seconds,
+    )
+
+
+def _answers(
+    cfg: Config, task: tasks.Task, data: Data, backbone: Backbone, method: Method, result: TrainResult
+) -> tuple[Rows, dict[str, Any]]:
+    """The rows to be graded: the validation set's of the best epoch, or the test set's texts generated now.
+
+    Also what the outcome says of the weights that generated them.
+    """
+    if not isinstance(task, TextTask):
+        return result.answers, {}
+    identity = f"{run_hash(cfg)} {backbone.fingerprint} {models.fingerprint(backbone.model)}"
+    if cfg.generation.merge:
+        method.merge()
+    where = claims.checkpoint_dir(cfg)
+    rows = answering.answer(backbone, task, data.splits["test"], cfg.generation, where, identity)
+    epoch = cfg.generation.epoch if result.num_steps else "none"
+    return rows, {
+        "answered_by": {"best": f"epoch {result.best_epoch}", "last": "last epoch"}.get(epoch, "start")
+    }
+
+
+def _metric(task: tasks.Task) -> str:
+    """The score that sums up a run."""
+    return task.main if isinstance(task, TextTask) else task.metric
 
 
 @contextmanager

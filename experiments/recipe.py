@@ -64,24 +64,33 @@ class Recipe(Plan):
 
 
 @dataclass(frozen=True)
-class DecoderRecipe(Plan):
-    """All that decides a decoder's weights.
+class Sizes(Plan):
+    """A decoder and its training.
 
     Attributes:
-        world: whose text it reads, a key of `worlds.WORLDS`.
         architecture: "gpt2" or "llama".
-        num_layers: of the decoder, of `width` features and `num_heads` heads; 4 x `width` inside.
-        num_texts: texts to draw batches from.
+        num_layers: of `width` features and `num_heads` heads; 4 x `width` inside.
         max_tokens: positions of the model.
     """
 
-    world: str = ""
     architecture: str = "llama"
     num_layers: int = 2
     width: int = 128
     num_heads: int = 4
-    num_texts: int = 40_000
     max_tokens: int = 256
+
+
+@dataclass(frozen=True)
+class DecoderRecipe(Sizes):
+    """All that decides a tiny decoder's weights.
+
+    Attributes:
+        world: whose text it reads, a key of `worlds.WORLDS`.
+        num_texts: texts to draw batches from.
+    """
+
+    world: str = ""
+    num_texts: int = 40_000
 
     def key(self) -> str:
         """Sixteen digits of the hash over the recipe and the versions of text and code."""
@@ -90,9 +99,9 @@ class DecoderRecipe(Plan):
 
 
 DECODERS = {
-    "e2e": DecoderRecipe(world="e2e", architecture="gpt2"),
+    "e2e": DecoderRecipe(world="e2e", architecture="gpt2", width=64, num_steps=2000, peak_lr=4e-3),
     "instruct": DecoderRecipe(world="instruct"),
-    "math": DecoderRecipe(world="math"),
+    "math": DecoderRecipe(world="math", width=64, num_layers=3, num_steps=1400, peak_lr=4e-3),
 }
 """The decoder of each generative family, by the world that it reads of."""
 

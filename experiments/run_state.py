@@ -3,6 +3,7 @@
 import io
 import random
 import resource
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,14 @@ class Progress:
 def trained(model: nn.Module) -> dict[str, Tensor]:
     """The tensors that train, by name, as they are stored."""
     return {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+
+
+@torch.no_grad()
+def put_back(model: nn.Module, saved: Mapping[str, Tensor]) -> None:
+    """Copy saved tensors into the parameters of the same names."""
+    for name, parameter in model.named_parameters():
+        if name in saved:
+            parameter.copy_(saved[name])
 
 
 def packed(state: Any) -> bytes:

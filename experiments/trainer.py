@@ -27,10 +27,10 @@ from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_N
 
 from experiments.batches import EpochSampler
 from experiments.checkpoints import CheckpointError, CheckpointWarning, Folder, num_bytes
-from experiments.run_state import Progress, packed, random_states, trained
+from experiments.run_state import Progress, packed, put_back, random_states, trained
 from experiments.tasks.base import Answer
 
-TRAINED, PROGRESS = "trained.safetensors", "progress.json"
+TRAINED, BEST, PROGRESS = "trained.safetensors", "best.safetensors", "progress.json"
 # A checkpoint is due at the earliest after 20 times the seconds that the last one took: at most 5 %.
 _SAVING_SHARE = 20
 
@@ -49,6 +49,8 @@ class Hooks:
         metric: the score by which epochs are compared.
         eval_every_epochs: epochs from one evaluation to the next.
         save_seconds: seconds between checkpoints; 0 writes one at every step.
+        keep: what an evaluation keeps of a batch's logits and targets; None for the logits.
+        keep_best: keep the best epoch's trained tensors, and end with them.
     """
 
     loss: Callable[[Tensor, Tensor, Tensor | int], Tensor]
@@ -56,6 +58,8 @@ class Hooks:
     metric: str
     eval_every_epochs: int
     save_seconds: float
+    keep: Callable[[Tensor, Tensor], Tensor] | None = None
+    keep_best: bool = False
 
 
 class Timetable(TrainerCallback):
@@ -82,7 +86,8 @@ class Timetable(TrainerCallback):
     ) -> None:
         """Evaluate, then save: always after the last epoch, so that a run killed later is not repeated."""
         epoch, last = state.global_step // self.trainer.steps_per_epoch, state.global_step >= state.max_steps
-        control.should_evaluate = last or epoch % self.trainer.hooks.eval_every_epochs == 0
+        due = last or epoch % self.trainer.hooks.eval_every_epochs == 0
+        control.should_evaluate = due and self.trainer.eval_dataset is not None
         control.should_save = last or self.trainer.save_due()
 
 
@@ -101,7 +106,13 @@ class GroupTrainer(Trainer):
         self.progress = Progress()
         self._started = self._saved = time.perf_counter()
         self._save_took = 0.0
-        super().__init__(compute_loss_func=self._loss, compute_metrics=self._grade, **keywords)
+        self.best: dict[str, Tensor] = {}
+        super().__init__(
+            compute_loss_func=self._loss,
+            compute_metrics=self._grade,
+            preprocess_logits_for_metrics=hooks.keep,
+            **keywords,
+        )
         self.model_accepts_loss_kwargs = False  # the count goes to our loss, not through the model
         self.add_callback(Timetable(self))
 
@@ -158,7 +169,10 @@ class GroupTrainer(Trainer):
             self._check(math.nan, "an output in evaluation")
         scores, answers = self.hooks.grade(logits)
         step = self.state.global_step
-        self.progress.add(step // self.steps_per_epoch, step, scores, answers, self.hooks.metric)
+        epoch = step // self.steps_per_epoch
+        self.progress.add(epoch, step, scores, answers, self.hooks.metric)
+        if self.hooks.keep_best and self.progress.best_epoch == epoch:
+            self.best = {name: tensor.clone() for name, tensor in trained(self._parts()[0]).items()}
         return dict(scores)
 
     def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
@@ -203,6 +217,8 @@ class GroupTrainer(Trainer):
         """Write the files under the stock Trainer's names, which its own functions read again."""
         model, optimizer, schedule = self._parts()
         (partial / TRAINED).write_bytes(safetensors.torch.save(trained(model)))
+        if self.best:
+            (partial / BEST).write_bytes(safetensors.torch.save(self.best))
         (partial / OPTIMIZER_NAME).write_bytes(packed(optimizer.state_dict()))
         (partial / SCHEDULER_NAME).write_bytes(packed(schedule.state_dict()))
         (partial / "rng_state.pth").write_bytes(packed(random_states()))
@@ -216,10 +232,9 @@ class GroupTrainer(Trainer):
         saved, own = safetensors.torch.load_file(folder / TRAINED), trained(self.model)
         if {n: t.shape for n, t in saved.items()} != {n: p.shape for n, p in own.items()}:
             raise CheckpointError(f"{folder}: its trained tensors are not those of this model")
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                if name in saved:
-                    parameter.copy_(saved[name])
+        put_back(self.model, saved)
+        if (folder / BEST).exists():
+            self.best = safetensors.torch.load_file(folder / BEST)
         self.progress = Progress(**json.loads((folder / PROGRESS).read_text(encoding="utf-8")))
         self.progress.num_resumes += 1
         self.progress.checkpoint_bytes = num_bytes(folder)

@@ -1,11 +1,12 @@
 """Train a backbone on a task: parameter groups, one schedule, an evaluation every epoch, the best kept."""
 
 import hashlib
+import importlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 from experiments.batches import EpochSampler, Rows, collate
 from experiments.checkpoints import Folder
 from experiments.config import DataConfig, OptimConfig
-from experiments.data.examples import Example, Splits, digest
+from experiments.data.examples import digest
 from experiments.models import Backbone, tensor_bytes
-from experiments.run_state import peak_bytes, trained
+from experiments.run_state import peak_bytes, put_back, trained
 from experiments.tasks.base import Answer, Scale, Task
 from experiments.trainer import GroupTrainer, Hooks, TrainingError
 
@@ -41,9 +42,9 @@ class TrainResult:
 
     Attributes:
         history: epoch, step and scores of every evaluation.
-        best_epoch: the first epoch with the best score, from 1.
+        best_epoch: the first epoch with the best score, from 1; 0 where there was no evaluation.
         scores, last_scores: of the best and of the last epoch, as fractions.
-        answers: the best epoch's answers.
+        answers: the best epoch's answers to the validation set.
         num_steps: optimiser steps.
         train_seconds, eval_seconds: over all parts of an interrupted run.
         peak_bytes: most memory held: on a GPU that allocated in this run, else that of the process so far.
@@ -65,16 +66,23 @@ class TrainResult:
     model_bytes: int
 
 
+def untrained(model: nn.Module) -> TrainResult:
+    """The result of a run in which nothing trains."""
+    size = sum(parameter.nbytes for parameter in model.parameters())
+    return TrainResult([], 0, {}, {}, [], 0, 0.0, 0.0, peak_bytes(), 0, 0, size)
+
+
 def train(
     backbone: Backbone,
     task: Task,
-    splits: Splits,
+    splits: Mapping[str, Sequence[Any]],
     param_groups: Sequence[Group],
     optim: OptimConfig,
     data: DataConfig,
     *,
     seed: int,
     checkpoint_dir: Path,
+    keep_best: bool = False,
     callbacks: Sequence[TrainerCallback] = (),
     report_to: str = "none",
     run_name: str = "",
@@ -86,12 +94,13 @@ def train(
     Args:
         backbone: model with head (and adapter), and tokenizer.
         task: encodes, computes the loss, scores.
-        splits: "train" and "validation".
+        splits: "train" and "validation"; without validation examples nothing is evaluated.
         param_groups: every trainable parameter exactly once.
         optim: epochs, batch sizes, schedule, clipping.
         data: grouping by length.
         seed: of the order of examples and of dropout.
         checkpoint_dir: this run's own folder.
+        keep_best: leave the model with the best epoch's weights; else with the last one's.
         callbacks: more of transformers' callbacks, such as a progress bar.
         report_to: "none" or "wandb".
         run_name: the tracker's name for the run.
@@ -105,8 +114,9 @@ def train(
     arguments = _arguments(optim, len(splits["train"]), seed, checkpoint_dir, report_to, run_name)
     facts = [identity, arguments.device.type]
     folder = Folder(checkpoint_dir, _identity(facts, backbone, task, splits, param_groups, optim, data, seed))
-    trainer = _trainer(backbone, task, splits, arguments, folder, optim, data, save_seconds)
-    trainer.optimizer = torch.optim.AdamW([dict(group) for group in param_groups], fused=True)
+    hooks = Hooks(task.loss, _none, task.metric, optim.eval_every_epochs, save_seconds, task.keep, keep_best)
+    trainer = _trainer(backbone, task, splits, arguments, folder, hooks, data)
+    trainer.optimizer = optimizer_of(optim)([dict(group) for group in param_groups])
     for callback in callbacks:
         trainer.add_callback(callback)
     return _run(trainer)
@@ -115,35 +125,56 @@ def train(
 def _trainer(
     backbone: Backbone,
     task: Task,
-    splits: Splits,
+    splits: Mapping[str, Sequence[Any]],
     arguments: TrainingArguments,
     folder: Folder,
-    optim: OptimConfig,
+    hooks: Hooks,
     data: DataConfig,
-    save_seconds: float,
 ) -> GroupTrainer:
     """The Trainer of the encoded splits, not yet with an optimiser."""
     scale = task.scale(splits["train"])
-    encoded = {name: task.encode(backbone.tokenizer, examples, scale) for name, examples in splits.items()}
-    order = np.argsort(-encoded["validation"].lengths, kind="stable")  # similar lengths in one batch
-    grade = _grader(task, splits["validation"], scale, order)
+    encoded = task.encode(backbone.tokenizer, splits["train"], scale)
+    evaluated = None
+    if splits["validation"]:
+        held_out = task.encode(backbone.tokenizer, splits["validation"], scale)
+        order = np.argsort(-held_out.lengths, kind="stable")  # similar lengths in one batch
+        hooks = replace(hooks, grade=_grader(task, splits["validation"], scale, order))
+        evaluated = Rows(held_out, order)
     group = data.group_by_length and data.padding == "longest"
+    batch_size = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
     trainer = GroupTrainer(
-        Hooks(task.loss, grade, task.metric, optim.eval_every_epochs, save_seconds),
-        EpochSampler(encoded["train"].lengths, optim.batch_size, arguments.seed, group=group),
+        hooks,
+        EpochSampler(encoded.lengths, batch_size, arguments.seed, group=group),
         folder,
         model=backbone.model,
         args=arguments,
         data_collator=collate,
-        train_dataset=Rows(encoded["train"], np.arange(len(encoded["train"]))),
-        eval_dataset=Rows(encoded["validation"], order),
+        train_dataset=Rows(encoded, np.arange(len(encoded))),
+        eval_dataset=evaluated,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
+def _none(outputs: np.ndarray) -> tuple[dict[str, float], list[Answer]]:
+    """The grader of no examples; never called."""
+    raise AssertionError(f"{len(outputs)} outputs of no evaluation set")
+
+
+def optimizer_of(optim: OptimConfig) -> Callable[[list[Group]], torch.optim.Optimizer]:
+    """The configured optimiser's builder: AdamW, or on a GPU bitsandbytes' paged one with 32-bit state.
+
+    The paged one computes the same; it only lets its state leave the GPU's memory, so a CPU needs none.
+    """
+    if optim.optimizer == "paged_adamw" and torch.cuda.is_available():
+        optimizers: Any = importlib.import_module("bitsandbytes.optim")
+        paged: Callable[[list[Group]], torch.optim.Optimizer] = optimizers.PagedAdamW32bit
+        return paged
+    return lambda groups: torch.optim.AdamW(groups, fused=True)
+
+
 def _grader(
-    task: Task, examples: Sequence[Example], scale: Scale, order: np.ndarray
+    task: Task, examples: Sequence[Any], scale: Scale, order: np.ndarray
 ) -> Callable[[np.ndarray], tuple[dict[str, float], list[Answer]]]:
     """From the outputs for examples taken in `order` to scores, and answers in the examples' own order."""
 
@@ -184,7 +215,9 @@ def _arguments(
         bf16=optim.precision == "bfloat16",
         use_cpu=not torch.accelerator.is_available(),  # what bf16 wants said before it computes on a CPU
         lr_scheduler_type=optim.schedule,
-        warmup_steps=math.ceil(optim.warmup_ratio * optim.epochs * steps_per_epoch),
+        warmup_steps=warmup_steps(optim, steps_per_epoch),
+        activation_checkpointing=bool(optim.gradient_checkpointing),
+        activation_checkpointing_kwargs={"use_reentrant": False},
         logging_steps=max(1, steps_per_epoch // _LOGS_PER_EPOCH),
         logging_nan_inf_filter=False,
         eval_strategy="no",
@@ -207,11 +240,18 @@ def _arguments(
     return arguments
 
 
+def warmup_steps(optim: OptimConfig, steps_per_epoch: int) -> int:
+    """Optimiser steps of the warm-up: those given, or the given part of all."""
+    if optim.warmup_steps is not None:
+        return optim.warmup_steps
+    return math.ceil(optim.warmup_ratio * optim.epochs * steps_per_epoch)
+
+
 def _identity(
     run: list[Any],
     backbone: Backbone,
     task: Task,
-    splits: Splits,
+    splits: Mapping[str, Sequence[Any]],
     groups: Sequence[Group],
     optim: OptimConfig,
     data: DataConfig,
@@ -243,9 +283,10 @@ def _run(trainer: GroupTrainer) -> TrainResult:
     trainer.count_seconds()
     found: dict[str, Any] = asdict(trainer.progress)
     assert isinstance(trainer.model, nn.Module)
+    put_back(trainer.model, trainer.best)
     return TrainResult(
         **found,
-        last_scores=found["history"][-1]["scores"],
+        last_scores=found["history"][-1]["scores"] if found["history"] else {},
         num_steps=trainer.state.global_step,
         peak_bytes=peak_bytes(),
         model_bytes=sum(p.nbytes for p in trainer.model.parameters()),

@@ -9,13 +9,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from experiments import data as sources
 from experiments.config import Config, DataConfig, ModelConfig, TaskConfig
-from experiments.data import DataError, local, synthetic
-from experiments.recipe import Recipe
-
-TASKS = {"glue": 1}
-"""By family: raised when its code would give other inputs, losses or scores from the same examples."""
-
+from experiments.data import DataError
+from experiments.families import FAMILIES
+from experiments.recipe import DECODERS, Recipe
 
 MODEL_FILES = ("config.json", "*.safetensors", "*.bin", "tokenizer*", "vocab*", "merges.txt", "*.model")
 """What decides a folder's weights and tokens."""
@@ -26,11 +24,12 @@ def versions(cfg: Config) -> dict[str, int | str | None]:
 
     What comes from the hub has none: its commit is not known beforehand, and stands in the record.
     """
+    family = cfg.task.family
     made_here = cfg.data.source == "synthetic"
     return {
-        "task": TASKS.get(cfg.task.family),
-        "data": synthetic.VERSION if made_here else _data(cfg.task, cfg.data),
-        "backbone": _backbone(cfg.model),
+        "task": FAMILIES[family].version if family in FAMILIES else None,
+        "data": sources.synthetic_version(family) if made_here else _data(cfg.task, cfg.data),
+        "backbone": _backbone(cfg.model, family),
     }
 
 
@@ -39,15 +38,15 @@ def _data(task: TaskConfig, data: DataConfig) -> str | None:
     if data.source != "local" or not data.root:
         return None
     try:
-        return _digest(local.files(task.name, Path(os.path.expanduser(data.root))).values())
+        return _digest(sources.files(task, data).values())
     except DataError:
         return None
 
 
-def _backbone(model: ModelConfig) -> str | None:
+def _backbone(model: ModelConfig, family: str) -> str | None:
     """Digits of the recipe, or of a local folder's files; None for the hub."""
     if model.source in ("tiny", "scratch"):
-        return Recipe().key()
+        return DECODERS.get(family, Recipe()).key()
     if model.source != "local" or not model.path:
         return None
     folder = Path(os.path.expanduser(model.path))

@@ -17,11 +17,35 @@ SCALES = {
     "roberta_base": "paper",
     "roberta_large": "paper",
 }
-TABLES = sorted(path for path in (CONF / "tuned").rglob("*.yaml") if path.parent.name != "table7")
+# Language models, with the scales that choose task and data for them.
+TEXT_SCALES = {
+    "tiny_gpt2": ["e2e/tiny"],
+    "tiny_gpt2_scratch": ["e2e/tiny"],
+    "gpt2_small": ["e2e/small"],
+    "gpt2_medium": ["e2e/paper"],
+    "gpt2_large": ["e2e/paper"],
+    "tiny_llama": ["instruct/tiny", "math/tiny"],
+    "tiny_llama_scratch": ["instruct/tiny", "math/tiny"],
+    "llama_small": ["math/small"],
+    "llama2_7b": ["instruct/paper"],
+    "llama2_13b": ["instruct/paper"],
+    "mistral_7b": ["math/paper"],
+    "gemma_7b": ["math/paper"],
+}
+SHARED = ("table7", "table8", "table9", "section4")  # what several rows of a table have in common
+FILES = sorted(path for path in (CONF / "tuned").rglob("*.yaml") if path.parent.name not in SHARED)
+TABLES = [path for path in FILES if path.stem in SCALES]
+TEXT_TABLES = [(path, scale) for path in FILES if path.stem not in SCALES for scale in TEXT_SCALES[path.stem]]
+TEXT_EXPERIMENTS = ("e2e", "instruct", "math")
+WHOLE = ("full", "head", "none")  # methods that adapt no layers
 
 
 def names(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).rglob("*.yaml"))
+
+
+def glue_experiments() -> list[str]:
+    return [name for name in names("experiment") if not name.startswith(TEXT_EXPERIMENTS)]
 
 
 def compose(folder: Path, *overrides: str, model: str = "tiny_roberta") -> Config:
@@ -29,7 +53,7 @@ def compose(folder: Path, *overrides: str, model: str = "tiny_roberta") -> Confi
     return load([f"scale={SCALES[model]}", f"model={model}", *local, *overrides])
 
 
-@pytest.mark.parametrize("experiment", names("experiment"))
+@pytest.mark.parametrize("experiment", glue_experiments())
 def test_experiment_composes_for_every_model_and_opens_with_what_it_is(
     experiment: str, tmp_path: Path
 ) -> None:
@@ -39,7 +63,7 @@ def test_experiment_composes_for_every_model_and_opens_with_what_it_is(
         compose(tmp_path, f"experiment={experiment}", model=model)
 
 
-@pytest.mark.parametrize("experiment", names("experiment"))
+@pytest.mark.parametrize("experiment", glue_experiments())
 def test_every_value_of_an_experiments_grid_composes(experiment: str, tmp_path: Path) -> None:
     model = "minilm" if experiment.startswith("minilm") else "tiny_roberta"
     axes = grid(experiment, f"scale={SCALES[model]}")
@@ -79,21 +103,87 @@ def test_tuned_table_gives_every_task_all_it_needs(table: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("row", names("row"))
 def test_row_names_its_method_and_targets(row: str, tmp_path: Path) -> None:
-    cfg = compose(tmp_path, f"row={row}")
-    expected = {"full": "full-full", "head": "head-none"}.get(row) or "-".join(row.rsplit("_", 1))
-    assert run_id(cfg) == f"glue/sst2/tiny_roberta/{expected}/seed0"
+    text = row in ("none", "vblora_fused")
+    scale, place = ("e2e/tiny", "e2e/e2e/tiny_gpt2") if text else ("tiny", "glue/sst2/tiny_roberta")
+    whole = {"full": "full-full", "head": "head-none", "none": "none-none"}
+    expected = whole.get(row) or "-".join(row.rsplit("_", 1))
+    assert run_id(load([f"scale={scale}", f"row={row}"])) == f"{place}/{expected}/seed0"
 
 
-@pytest.mark.parametrize("group", ["tracker", "launcher", "optim", "data", "targets"])
+@pytest.mark.parametrize("group", ["tracker", "launcher", "targets"])
 def test_every_choice_of_the_group_composes(group: str, tmp_path: Path) -> None:
     for choice in names(group):
-        more = {
-            "data=hub": ["data.max_length=8"],
-            "data=local": ["data.max_length=8", f"data.root={tmp_path}"],
-        }
         row = {"targets=full": ["row=full"], "targets=none": ["row=head"]}
         chosen = f"{group}={choice}"
-        compose(tmp_path, chosen, *more.get(chosen, []), *row.get(chosen, []))
+        scale = "e2e/tiny" if choice == "fused" else "tiny"
+        load([f"scale={scale}", chosen, *row.get(chosen, [])])
+
+
+def text_words(scale: str, tmp_path: Path) -> list[str]:
+    """The scale, and the folders that it must be given."""
+    family, _, name = scale.partition("/")
+    roots = [f"data.root={tmp_path}"] if name in ("small", "local") or scale == "instruct/paper" else []
+    return [f"scale={scale}", *roots, *([f"model.path={tmp_path}"] if name in ("small", "local") else [])]
+
+
+@pytest.mark.parametrize(
+    ("table", "scale"),
+    TEXT_TABLES,
+    ids=lambda item: item if isinstance(item, str) else f"{item.parent.name}-{item.stem}",
+)
+def test_tuned_table_of_a_language_model_gives_all_that_is_needed(
+    table: Path, scale: str, tmp_path: Path
+) -> None:
+    method, model = table.parent.name, table.stem
+    targets = "qv" if scale.startswith("e2e") and method in ("lora", "vera") else "all"
+    row = method if method in WHOLE else f"{method}_{targets}"
+    for variant in ("paper", "released"):
+        words = [*text_words(scale, tmp_path), f"model={model}", f"row={row}", f"variant={variant}"]
+        cfg = load(words)
+        assert cfg.model.name == model and build(cfg.method, cfg.targets).param_groups
+
+
+@pytest.mark.parametrize("scale", ["e2e/local", "instruct/local", "math/local"])
+def test_local_scale_of_a_family_runs_with_any_model_and_a_borrowed_table(scale: str, tmp_path: Path) -> None:
+    tables = {"e2e": "gpt2_medium", "instruct": "llama2_7b", "math": "mistral_7b"}
+    table = tables[scale.partition("/")[0]]
+    cfg = load([*text_words(scale, tmp_path), "row=vblora_all", "model.name=mine", f"tuned=vblora/{table}"])
+    assert cfg.scale.name == "local" and cfg.optim.bank_lr == 1e-3
+
+
+@pytest.mark.parametrize("family", TEXT_EXPERIMENTS)
+def test_grid_of_a_family_composes_at_tiny_and_paper_scale(family: str, tmp_path: Path) -> None:
+    for name in (family, f"{family}_controls"):
+        head = (CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[1:6]
+        assert all(word in " ".join(head) for word in ("Expected:", "Cost:", "Command:"))
+    for scale in (f"{family}/tiny", f"{family}/paper"):
+        axes = grid(family, f"scale={scale}")
+        for row in axes["row"]:
+            load([*text_words(scale, tmp_path), f"experiment={family}", f"row={row}"])
+
+
+def test_settings_of_the_text_tables_are_the_papers(tmp_path: Path) -> None:
+    e2e = load(["scale=e2e/paper", "row=vblora_all", "model=gpt2_large"])
+    assert (e2e.optim.epochs, e2e.optim.batch_size, e2e.optim.warmup_steps) == (5, 8, 500)
+    assert (e2e.optim.label_smoothing, e2e.method.options["num_vectors"]) == (0.1, 350)
+    assert (e2e.generation.num_beams, e2e.generation.length_penalty, e2e.generation.max_new_tokens) == (
+        10,
+        0.8,
+        64,
+    )
+    words = [*text_words("instruct/paper", tmp_path), "row=vblora_all", "model=llama2_13b"]
+    shapes = [load([*words, f"variant={v}"]) for v in ("paper", "released")]
+    assert [cfg.method.options["rank"] for cfg in shapes] == [6, 4]
+    assert [cfg.method.options["num_vectors"] for cfg in shapes] == [2048, 4096]
+    assert [cfg.data.source_max_length for cfg in shapes] == [None, 16]
+    math = [load(["scale=math/paper", "row=vblora_all", f"variant={v}"]) for v in ("paper", "released")]
+    assert [cfg.optim.batch_size for cfg in math] == [128, 64]
+    assert (math[0].optim.schedule, math[0].optim.warmup_ratio, math[0].generation.merge) == (
+        "cosine",
+        0.02,
+        True,
+    )
+    assert math[0].generation.max_new_tokens_of == {"gsm8k": 1024, "math": 2048}
 
 
 def test_tuned_tables_hold_the_papers_values(tmp_path: Path) -> None:

@@ -1,13 +1,70 @@
-"""Where examples come from: the hub, local files in their official formats, or the synthetic world."""
+"""Where examples come from: the hub, local files in their official formats, or the synthetic worlds."""
 
+import os
 from pathlib import Path
 
-from experiments.config import DataConfig
-from experiments.data.examples import Data, DataError, Example, Splits, check_labels, digest, part
+from experiments.config import DataConfig, TaskConfig
+from experiments.data import texts
+from experiments.data.examples import (
+    Data,
+    DataError,
+    Example,
+    Prompted,
+    Splits,
+    check_labels,
+    digest,
+    part,
+)
 
-__all__ = ["SOURCES", "Data", "DataError", "Example", "Splits", "glue"]
+__all__ = ["SOURCES", "Data", "DataError", "Example", "Prompted", "Splits", "files", "glue", "text"]
 
 SOURCES = ("hub", "local", "synthetic")
+
+
+def synthetic_version(family: str) -> int:
+    """The version of a family's synthetic examples.
+
+    Raises:
+        ValueError: it has none.
+    """
+    from experiments.data import synthetic
+    from experiments.data.synthetic import worlds
+
+    return synthetic.VERSION if family == "glue" else worlds.load(family).VERSION
+
+
+def files(task: TaskConfig, config: DataConfig) -> dict[str, Path]:
+    """The local files that a task reads, by their roles.
+
+    Raises:
+        DataError: one is missing.
+    """
+    root = Path(os.path.expanduser(config.root or ""))
+    if task.family != "glue":
+        return texts.files(task.family, config, root)
+    from experiments.data import local
+
+    return local.files(task.name, root)
+
+
+def text(family: str, config: DataConfig) -> Data:
+    """The examples of a family of generated text, cut to `num_train`, `train_fraction` and `num_test`.
+
+    Raises:
+        DataError: the source is unknown, or its data are missing or not in their official form.
+    """
+    splits, description = texts.read(family, config)
+    splits["train"] = part(splits["train"][: config.num_train], config.train_fraction)
+    splits["test"] = texts.first_of_each_group(splits["test"], config.num_test)
+    if not splits["train"] or not splits["test"]:
+        raise DataError(f"{config.source} data of {family}: no examples to train on, or none to answer")
+    description |= {
+        "source": config.source,
+        "train_fraction": config.train_fraction,
+        **{f"num_{split}": len(examples) for split, examples in splits.items()},
+        "sha256": digest(splits),
+    }
+    return Data(splits, description)
 
 
 def glue(task: str, config: DataConfig) -> Data:

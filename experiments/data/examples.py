@@ -2,10 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
+
+Kind = TypeVar("Kind")
 
 
 class DataError(ValueError):
@@ -34,6 +37,7 @@ class Prompted:
         references: what a grader compares with: texts, or one gold answer.
         group: the set it belongs to, such as "gsm8k"; empty where there is only one.
         context: more input beside `source`, such as Alpaca's `input`.
+        facts: what else its set says of it by name, such as MMLU's subject; no part of a prompt.
     """
 
     source: str
@@ -41,10 +45,13 @@ class Prompted:
     references: tuple[str, ...] = ()
     group: str = ""
     context: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 Splits = dict[str, list[Example]]
 """The examples of "train" and of "validation"."""
+TextSplits = dict[str, list[Prompted]]
+"""The examples of "train", "validation" and "test"; validation may be empty."""
 
 
 @dataclass(frozen=True)
@@ -55,20 +62,20 @@ class Data:
     `digest` of the examples in use.
     """
 
-    splits: Splits
+    splits: Mapping[str, Sequence[Any]]
     description: dict[str, object]
 
 
-def digest(splits: Splits) -> str:
+def digest(splits: Mapping[str, Sequence[Any]]) -> str:
     """SHA-256 over the examples of all splits, in order: equal for equal examples from any source."""
     sha = hashlib.sha256()
     for name in sorted(splits):
         for example in splits[name]:
-            sha.update(json.dumps([name, example.text, example.pair, example.label]).encode())
+            sha.update(json.dumps([name, *astuple(example)]).encode())
     return sha.hexdigest()
 
 
-def part(examples: list[Example], fraction: float) -> list[Example]:
+def part(examples: list[Kind], fraction: float) -> list[Kind]:
     """The stated share of the examples, in their order.
 
     The choice depends on the number of examples alone, never on a run's seed, so that all methods and seeds

@@ -9,17 +9,13 @@ other, so a line is split at its tabs and nothing else. One example, from MRPC's
     witness " , …
 """
 
-import codecs
-import gzip
 import hashlib
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.data import text_files
 from experiments.data.examples import DataError, Example, Splits
-
-_SHOWN_PROBLEMS = 5  # enough to see the pattern; a file in a wrong format has one on every line
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ def _first(folder: Path, names: list[str]) -> Path:
 
 
 def _examples(path: Path, form: Format) -> list[Example]:
-    lines = _lines(path)
+    lines = text_files.lines(path)
     places, width, first = _header(path, lines, form)
     examples, problems = [], []
     for number, line in enumerate(lines[first:], start=first + 1):
@@ -110,32 +106,10 @@ def _examples(path: Path, form: Format) -> list[Example]:
             examples.append(_example(line.split("\t"), places, width, form))
         except ValueError as error:
             problems.append(f"line {number}: {error}")
-    if problems:
-        rest = f" and {len(problems) - _SHOWN_PROBLEMS} more" if len(problems) > _SHOWN_PROBLEMS else ""
-        shown = "; ".join(problems[:_SHOWN_PROBLEMS])
-        raise DataError(f"{path}: {shown}{rest}; use GLUE's official file, read without quoting, unedited")
+    text_files.refuse(path, problems, "use GLUE's official file, read without quoting, unedited")
     if not examples:
         raise DataError(f"{path}: line {first + 1}: no examples; use GLUE's official file")
     return examples
-
-
-def _lines(path: Path) -> list[str]:
-    """The file's lines, after the checks that concern its bytes."""
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: damaged or unreadable ({error}); fetch the file again") from error
-    raw = raw.removeprefix(codecs.BOM_UTF8)  # MSR's own file starts with one, and so does MRPC made from it
-    if b"\r" in raw:
-        line = raw[: raw.index(b"\r")].count(b"\n") + 1
-        raise DataError(f"{path}: line {line}: has a carriage return; convert the line ends to plain \\n")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}: line {line}: is not UTF-8; fetch the file again or convert it") from error
-    # Not splitlines(): a sentence may hold U+2028 or U+0085, which are no line ends here.
-    return text.removesuffix("\n").split("\n")
 
 
 def _header(path: Path, lines: list[str], form: Format) -> tuple[list[int | None], int, int]:

@@ -5,10 +5,13 @@
     {"index": 1, …}
 
 `index` is the example's row in the validation set, `scores` the model's raw outputs (logits, or the
-regression's one number).
+regression's one number). Where answers are text, a row is one example of a test set:
+
+    {"index": 0, "group": "gsm8k", "source": "How many …?", "references": ["72"], "prediction": "… 72"}
 """
 
 import hashlib
+import importlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -16,9 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.families import FAMILIES, is_generative
 from experiments.grading.glue import GradingError, score
 
 Row = dict[str, Any]
+VALUE_FIELDS: dict[str, Any] = {"index": int, "label": (int, float), "prediction": (int, float)}
+TEXT_FIELDS: dict[str, Any] = {
+    "index": int,
+    "group": str,
+    "source": str,
+    "references": list,
+    "prediction": str,
+}
 
 
 @dataclass(frozen=True)
@@ -63,20 +75,31 @@ def read(path: Path) -> Answers:
         raise GradingError(f"{path}: {len(lines)} lines; a header and at least one answer are due")
     rows = [_object(path, number, line) for number, line in enumerate(lines, start=1)]
     _need(path, 1, rows[0], {"family": str, "task": str, "metric": str})
+    if rows[0]["family"] not in FAMILIES:
+        raise GradingError(
+            f"{path}: line 1: family {rows[0]['family']!r:.40} is none of {', '.join(FAMILIES)}"
+        )
+    fields = TEXT_FIELDS if is_generative(rows[0]["family"]) else VALUE_FIELDS
     for number, row in enumerate(rows[1:], start=2):
-        _need(path, number, row, {"index": int, "label": (int, float), "prediction": (int, float)})
+        _need(path, number, row, fields)
     return Answers(rows[0], rows[1:])
 
 
 def grade(answers: Answers) -> dict[str, float]:
-    """Score the answers by the measure their header names.
+    """Score the answers as their header says.
 
     Raises:
-        GradingError: an example is answered twice, or `score` refuses them.
+        GradingError: an example is answered twice, or the family's grader refuses them.
     """
     indices = [row["index"] for row in answers.rows]
     if len(set(indices)) < len(indices):
         raise GradingError(f"{len(indices) - len(set(indices))} examples are answered more than once")
+    family = answers.header["family"]
+    if is_generative(family):
+        # Imported when asked for: each brings its own libraries.
+        grader = importlib.import_module(f"experiments.grading.families.{family}")
+        scores: dict[str, float] = grader.grade(answers.header, answers.rows)
+        return scores
     predictions, labels = ([row[key] for row in answers.rows] for key in ("prediction", "label"))
     return score(answers.header["metric"], predictions, labels)
 

@@ -1,4 +1,4 @@
-"""From records to tables: `python -m experiments.report COMMAND [scale=…]`; `--help` lists the commands."""
+"""From records to tables: `python -m experiments.report COMMAND [family=…] [scale=…]`; see `--help`."""
 
 import argparse
 import re
@@ -7,16 +7,22 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from experiments.families import FAMILIES, is_generative
 from experiments.report import commands
+from experiments.report.names import TABLES
+from experiments.report.summary import CENTERS
 
 WIDTH_OF_FILES = 200  # columns when the output is no terminal, so that no table is squeezed
-SCALE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+SCALE = re.compile(r"(?:(?P<family>\w+)/)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)")
+BY_TABLE = {int(TABLES[family.table]): name for name, family in FAMILIES.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status, which is 1 where `check` finds a problem."""
     words = sys.argv[1:] if argv is None else argv
-    args = parser().parse_args([_as_option(word) for word in words])
+    top = parser()
+    args = top.parse_args([_as_option(word) for word in words])
+    _settle(args, top)
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH_OF_FILES)
@@ -32,28 +38,44 @@ def parser() -> argparse.ArgumentParser:
         "--reference", default="results/reference", help="the project's (default: %(default)s)"
     )
     shared.add_argument("--tables", default="results/tables", help="where tables lie (default: %(default)s)")
-    shared.add_argument("--scale", type=_scale, help="tiny (default), minilm, paper; check: default all")
-    shared.add_argument("--table", type=int, choices=[1], default=1, help="table of the paper")
+    text = "tiny (default), paper, minilm (glue), small (e2e, math); or as e2e/tiny; check: default all"
+    shared.add_argument("--scale", type=_scale, help=text)
+    text = "of tasks (default: glue; check: all)"
+    shared.add_argument("--family", choices=[*FAMILIES], help=text)
+    shared.add_argument("--table", type=int, choices=[*BY_TABLE], help="of the paper, in place of its family")
     top = argparse.ArgumentParser(prog="python -m experiments.report", description=parser.__doc__)
     words = top.add_subparsers(required=True, metavar="command")
     for name, (call, text) in commands.COMMANDS.items():
         command = words.add_parser(name, parents=[shared], help=text, description=text)
-        command.set_defaults(call=call)
+        command.set_defaults(call=call, epoch=None)
         if name == "tables":
-            command.add_argument("--epoch", choices=["best", "last"], default="best", help="of each run")
-            text = "over the seeds; files are written for the median only"
-            command.add_argument("--center", choices=["median", "mean"], default="median", help=text)
+            command.add_argument("--epoch", choices=["best", "last"], help="of each run; Table 1 only")
+            text = "over the seeds (default: the paper's, and files are written for it only)"
+            command.add_argument("--center", choices=[*CENTERS], help=text)
     return top
+
+
+def _settle(args: argparse.Namespace, top: argparse.ArgumentParser) -> None:
+    """Find the one family that is asked for, by its name, its table or the scale."""
+    in_scale, args.scale = args.scale or (None, None)
+    asked = {args.family, BY_TABLE.get(args.table), in_scale} - {None}
+    if len(asked) > 1:
+        top.error(f"family, table and scale ask for different families: {', '.join(sorted(asked))}")
+    args.family = asked.pop() if asked else None
+    if args.epoch and args.family and is_generative(args.family):
+        top.error("--epoch is for Table 1 only: elsewhere text is generated and graded once, at a run's end")
 
 
 def _as_option(word: str) -> str:
     return f"--{word}" if re.match(r"[a-z]+=", word) else word
 
 
-def _scale(text: str) -> str:
-    if not SCALE.fullmatch(text):
+def _scale(text: str) -> tuple[str | None, str]:
+    """A scale's name, and the family that stands before it."""
+    match = SCALE.fullmatch(text)
+    if match is None or match["family"] not in (None, *FAMILIES):
         raise argparse.ArgumentTypeError(f"{text!r} is no name of a scale")
-    return text
+    return match["family"], match["name"]
 
 
 if __name__ == "__main__":

@@ -11,29 +11,28 @@ import torch
 import transformers
 from torch import nn
 
+from experiments.report import scales
 from vblora.sites import Site, find_sites
 
-QV = ["query", "value"]
-ENCODER = [*QV, "key", "attention.output.dense", "intermediate.dense", "output.dense"]
-DECODER = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-SPLIT_C_ATTN = {"c_attn": ["query", "key", "value"]}
-SITES: dict[str, dict[str, list[str]]] = {
-    "roberta": {"qv": QV, "all": ENCODER, "q": ["query"]},
-    "gpt2": {"qv": QV, "all": ["c_attn", "c_proj", "c_fc"], "split": [*QV, "key", "c_proj", "c_fc"]},
-    "llama": {"all": DECODER},
-    "mistral": {"all": DECODER},
-    "gemma": {"all": DECODER},
-}
+HALF, SINGLE = 2, 4  # bytes
+READINGS = {"q": ["query"]}  # targets that no run has, but that a printed count may have been made with
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model's kind, the class that is fine-tuned, its sizes, and where these are published."""
+    """A model as its authors published it.
 
-    kind: str
+    Attributes:
+        model_class: the class that is fine-tuned.
+        sizes: of its config.json.
+        source: its name on the hub.
+        weight_bytes: of each weight in the published file.
+    """
+
     model_class: str
     sizes: dict[str, Any]
     source: str
+    weight_bytes: int
 
 
 def _roberta(width: int, layers: int, name: str) -> Architecture:
@@ -46,12 +45,12 @@ def _roberta(width: int, layers: int, name: str) -> Architecture:
         "num_attention_heads": width // 64,
         "intermediate_size": 4 * width,
     }
-    return Architecture("roberta", "RobertaForSequenceClassification", sizes, f"FacebookAI/{name}")
+    return Architecture("RobertaForSequenceClassification", sizes, f"FacebookAI/{name}", SINGLE)
 
 
 def _gpt2(width: int, layers: int, name: str) -> Architecture:
     sizes = {"n_embd": width, "n_layer": layers, "n_head": width // 64}  # vocabulary 50,257, 1,024 positions
-    return Architecture("gpt2", "GPT2LMHeadModel", sizes, f"openai-community/{name}")
+    return Architecture("GPT2LMHeadModel", sizes, f"openai-community/{name}", SINGLE)
 
 
 def _llama(width: int, inner: int, layers: int, name: str) -> Architecture:
@@ -63,7 +62,7 @@ def _llama(width: int, inner: int, layers: int, name: str) -> Architecture:
         "num_attention_heads": width // 128,
         "num_key_value_heads": width // 128,
     }
-    return Architecture("llama", "LlamaForCausalLM", sizes, f"meta-llama/{name}")
+    return Architecture("LlamaForCausalLM", sizes, f"meta-llama/{name}", HALF)
 
 
 MISTRAL = {
@@ -90,8 +89,8 @@ ARCHITECTURES = {
     "gpt2_large": _gpt2(1280, 36, "gpt2-large"),
     "llama2_7b": _llama(4096, 11008, 32, "Llama-2-7b-hf"),
     "llama2_13b": _llama(5120, 13824, 40, "Llama-2-13b-hf"),
-    "mistral_7b": Architecture("mistral", "MistralForCausalLM", MISTRAL, "mistralai/Mistral-7B-v0.1"),
-    "gemma_7b": Architecture("gemma", "GemmaForCausalLM", GEMMA, "google/gemma-7b"),
+    "mistral_7b": Architecture("MistralForCausalLM", MISTRAL, "mistralai/Mistral-7B-v0.1", HALF),
+    "gemma_7b": Architecture("GemmaForCausalLM", GEMMA, "google/gemma-7b", HALF),
 }
 
 
@@ -106,8 +105,20 @@ def build(model: str) -> nn.Module:
 
 
 @cache
+def layers(model: str) -> dict[str, Any]:
+    """What conf/layers says of a model: its layers by the names of targets, and the parts of fused ones."""
+    defaults = scales.read(scales.CONF / "model" / f"{model}.yaml")["defaults"]
+    (kind,) = [entry["/layers@_here_"] for entry in defaults]
+    return scales.read(scales.CONF / "layers" / f"{kind}.yaml")
+
+
+@cache
 def sites(model: str, targets: str) -> list[Site]:
-    """The sites of a model by the names of SITES; GPT-2's query, key and value are slices of c_attn."""
-    kind = ARCHITECTURES[model].kind
-    splits = SPLIT_C_ATTN if kind == "gpt2" and targets in ("qv", "split") else {}
-    return find_sites(build(model), SITES[kind][targets], splits)
+    """The sites of a model by the names that conf/layers or READINGS gives them.
+
+    GPT-2's query, key and value are slices of c_attn, unless the targets name c_attn itself.
+    """
+    known = layers(model)
+    modules = known["layers"].get(targets) or READINGS[targets]
+    splits = {layer: parts for layer, parts in known.get("splits", {}).items() if not {layer} & set(modules)}
+    return find_sites(build(model), modules, splits)

@@ -3,40 +3,57 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments import records
+from experiments.families import FAMILIES, is_generative
 from experiments.grading import answers as grading
 from experiments.records import Found, RecordError, RunRecord
-from experiments.report import cells, grid, sameness, tables
-from experiments.report.table1 import Table1
+from experiments.report import cells, columns, finding, judgements, sameness, scales, tables
+from experiments.report.paper_table import PaperTable
 
 
-def scales(roots: Sequence[Path], table_root: Path) -> list[str]:
+def all_scales(roots: Sequence[Path], table_root: Path) -> list[str]:
     """Every scale that has records or tables."""
     folders = [path for root in (*roots, table_root) if root.is_dir() for path in root.iterdir()]
     return sorted({path.name for path in folders if path.is_dir()})
 
 
-def problems(roots: Sequence[Path], table_root: Path, scale: str) -> list[str]:
-    """Everything that is wrong with the results of one scale, a sentence each."""
+def problems(
+    roots: Sequence[Path], table_root: Path, scale: str, families: Sequence[str] = tuple(FAMILIES)
+) -> list[str]:
+    """Everything that is wrong with the results of some families at one scale, a sentence each."""
     found = records.find(roots, scale)
+    others = set(FAMILIES) - set(families)
+    asked = [record for record in found.records if record.identity.family not in others]
     return [
         *(f"{problem.path}: {problem.message}" for problem in found.problems),
-        *(line for record in found.records for line in _score_problems(record)),
-        *(line for record in found.records for line in _answer_problems(record, roots)),
-        *_mixed_cells(found),
-        *_stale_tables(found, table_root, scale),
+        *(line for record in asked for line in _place_problems(record)),
+        *(line for record in asked for line in _score_problems(record)),
+        *(f"{record.run_id}: {line}" for record in asked for line in judgements.problems(record)),
+        *(line for record in asked for line in _answer_problems(record, roots)),
+        *_mixed_cells(asked, found.from_first_root),
+        *(line for family in families for line in _stale_tables(found, roots, table_root, scale, family)),
     ]
 
 
+def _place_problems(record: RunRecord) -> Iterator[str]:
+    """A run that no table has a column for would be seen by nobody."""
+    family, task = record.identity.family, record.identity.task
+    if family not in FAMILIES:
+        yield f"{record.run_id}: no family {family}; it is one of {', '.join(FAMILIES)}"
+    elif task not in FAMILIES[family].tasks:
+        yield f"{record.run_id}: {family} has no task {task}; it has {', '.join(FAMILIES[family].tasks)}"
+
+
 def _score_problems(record: RunRecord) -> Iterator[str]:
-    """GLUE's scores are fractions: correlations from -1, accuracy from 0, to 1."""
-    if record.outcome is None or record.identity.family != grid.FAMILY:
-        return
-    for kind in cells.EPOCHS.values():
-        for name, value in record.outcome[kind].items():
-            if not -1 <= value <= 1:
-                yield f"{record.run_id}: {kind}.{name} is {value}, no fraction"
+    """Scores lie where their measure can: shares from 0, correlations from -1, to 1; ratings from 1 to 10."""
+    for kind in columns.EPOCHS.values() if record.outcome else ():
+        for name, value in (record.outcome or {})[kind].items():
+            measure = columns.MEASURES.get(name)
+            if measure and not measure.holds(value):
+                where = f"{measure.low:g} to {measure.high:g}"
+                yield f"{record.run_id}: {kind}.{name} is {value}, outside {where}"
 
 
 def _answer_problems(record: RunRecord, roots: Sequence[Path]) -> Iterator[str]:
@@ -48,8 +65,15 @@ def _answer_problems(record: RunRecord, roots: Sequence[Path]) -> Iterator[str]:
             continue
         if hashlib.sha256(answers.read_bytes()).hexdigest() != record.outcome["answers_sha256"]:
             yield f"{answers}: not the answers that the record was graded from"
-        elif (again := grading.grade(grading.read(answers))) != record.outcome["scores"]:
-            yield f"{answers}: graded again it gives {again}, the record says {record.outcome['scores']}"
+            continue
+        again, kept = grading.grade(grading.read(answers)), record.outcome["scores"]
+        if _comparable(again, kept) != _comparable(kept, again):
+            yield f"{answers}: graded again it gives {again}, the record says {kept}"
+
+
+def _comparable(scores: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    """Scores without those that only some machines can give, unless the others have them too."""
+    return {name: score for name, score in scores.items() if name in others or name not in columns.OPTIONAL}
 
 
 def _holds(path: Path, record: RunRecord) -> bool:
@@ -60,27 +84,30 @@ def _holds(path: Path, record: RunRecord) -> bool:
         return False
 
 
-def _mixed_cells(found: Found) -> Iterator[str]:
+def _mixed_cells(found: Sequence[RunRecord], from_first_root: frozenset[str]) -> Iterator[str]:
     """Seeds of one cell that were run with different settings, data or backbone make no median.
 
     The user's runs may differ from the project's, as on another machine: the table then leaves the project's
     out and says so.
     """
-    own = [record for record in found.records if record.run_id in found.from_first_root]
-    others = [record for record in found.records if record.run_id not in found.from_first_root]
+    own = [record for record in found if record.run_id in from_first_root]
+    others = [record for record in found if record.run_id not in from_first_root]
     for records_of_one in (own, others):
-        for (row, task), members in cells.by_cell(records_of_one).items():
-            apart = {name: None for member in members for name in sameness.differences(members[0], member)}
-            if apart:
+        for (row, _, task), members in cells.by_task(records_of_one).items():
+            if apart := sameness.mixture(members):
                 yield f"{'/'.join(row)}, {task}: its seeds differ in {', '.join(apart)}"
 
 
-def _stale_tables(found: Found, table_root: Path, scale: str) -> Iterator[str]:
+def _stale_tables(
+    found: Found, roots: Sequence[Path], table_root: Path, scale: str, family: str
+) -> Iterator[str]:
     """Every table on disk must be what the records give now, to the letter."""
-    for epoch in cells.EPOCHS:
-        paths = tables.paths(table_root, scale, epoch)
+    known, own = scales.find(family, scale), finding.only(found, roots, scale, family)
+    for epoch in columns.EPOCHS if not is_generative(family) else ["best"]:
+        paths = tables.paths(table_root, scale, family, epoch)
         there = {kind: path for kind, path in paths.items() if path.is_file()}
-        texts = tables.texts(Table1(found, scale, epoch)) if there else {}
+        texts = tables.texts(PaperTable(own, scale, family, epoch)) if there else {}
+        which = "" if family == scales.PLAIN_FAMILY else f"FAMILY={family} "
         for kind, path in there.items():
             if path.read_text(encoding="utf-8") != texts[kind]:
-                yield f"{path}: not what the records give; make tables SCALE={scale}"
+                yield f"{path}: not what the records give; make tables {which}SCALE={known.short}"

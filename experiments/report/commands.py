@@ -6,10 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments import records
+from experiments.families import FAMILIES
 from experiments.records import Found
-from experiments.report import checks, grid, readme, rendering, tables
-from experiments.report.table1 import Table1
+from experiments.report import checks, finding, grid, paper_table, readme, rendering, scales, tables
+from experiments.report.grid import Grid
+from experiments.report.paper_table import PaperTable
 
 # `params`, `plan` and `shell_scripts` build architectures: imported when called, as that takes seconds.
 
@@ -18,12 +19,12 @@ Command = Callable[[argparse.Namespace, Console], int]
 
 
 def make_tables(args: argparse.Namespace, console: Console) -> int:
-    """Print Table 1 of a scale and write its files."""
-    found = _found(args)
-    table = Table1(found, _scale(args), args.epoch, args.center)
+    """Print a family's table of a scale and write its files."""
+    family = _family(args)
+    table = PaperTable(_found(args), _scale(args), family, args.epoch or "best", args.center)
     for part in tables.parts(table):
         rendering.show(part, console)
-    if args.center == "median":
+    if table.cells.center == paper_table.default_center(family):
         written = tables.write(Path(args.tables), table)
         _say(console, "written: " + ", ".join(map(str, written)))
     return 0
@@ -41,7 +42,7 @@ def show_plan(args: argparse.Namespace, console: Console) -> int:
     """Print the runs of the grid, hours and disk."""
     from experiments.report import plan
 
-    rendering.show(plan.plan(_found(args), grid.load(_scale(args))), console)
+    rendering.show(plan.plan(_found(args), _grid(args)), console)
     return 0
 
 
@@ -49,22 +50,24 @@ def show_status(args: argparse.Namespace, console: Console) -> int:
     """Print what is done, failed or missing."""
     from experiments.report import plan
 
-    rendering.show(plan.status(_found(args), grid.load(_scale(args))), console)
+    rendering.show(plan.status(_found(args), _grid(args)), console)
     return 0
 
 
 def check(args: argparse.Namespace, console: Console) -> int:
     """Print every problem of the results; 1 if there is one."""
-    scales = [args.scale] if args.scale else checks.scales(_roots(args), Path(args.tables))
-    wrong = [line for scale in scales for line in checks.problems(_roots(args), Path(args.tables), scale)]
+    roots, table_root = _roots(args), Path(args.tables)
+    families = [args.family] if args.family else list(FAMILIES)
+    names = [_scale(args)] if args.scale else checks.all_scales(roots, table_root)
+    wrong = [line for name in names for line in checks.problems(roots, table_root, name, families)]
     for line in wrong:
         _say(console, rendering.printable(line))
-    _say(console, f"scales {', '.join(scales) or 'none'}: {len(wrong) or 'no'} problems")
+    _say(console, f"scales {', '.join(names) or 'none'}: {len(wrong) or 'no'} problems")
     return 1 if wrong else 0
 
 
 def write_scripts(args: argparse.Namespace, console: Console) -> int:
-    """Write scripts/table1/ anew."""
+    """Write the folders scripts/table1/ to scripts/table4/ anew."""
     from experiments.report import shell_scripts
 
     for path in shell_scripts.write(PROJECT):
@@ -73,32 +76,37 @@ def write_scripts(args: argparse.Namespace, console: Console) -> int:
 
 
 def write_readme(args: argparse.Namespace, console: Console) -> int:
-    """Put the table of a scale into README.md, from the project's records; 1 if that cannot be."""
-    path = PROJECT / "README.md"
+    """Put a family's table of a scale into README.md, from the project's records; 1 if that cannot be."""
+    path, family, scale = PROJECT / "README.md", _family(args), _scale(args)
     try:
-        table = readme.part(Path(args.reference), _scale(args))
-        text = readme.filled(path.read_text(encoding="utf-8"), _scale(args), table)
+        table = readme.part(Path(args.reference), scale, family)
+        text = readme.filled(path.read_text(encoding="utf-8"), scale, table, family)
     except readme.ReadmeError as error:
         _say(console, str(error))
         return 1
     path.write_text(text, encoding="utf-8")
-    _say(console, f"written: {path.name}, the table of scale {_scale(args)}")
+    _say(console, f"written: {path.name}, {FAMILIES[family].table} of scale {scale}")
     return 0
 
 
 COMMANDS: dict[str, tuple[Command, str]] = {
-    "tables": (make_tables, "Table 1 from the records, printed and as Markdown, LaTeX and CSV"),
+    "tables": (make_tables, "a paper table from the records, printed and as Markdown, LaTeX and CSV"),
     "params": (show_params, 'the "# Params" columns of Tables 1 to 4, counted from architectures'),
     "plan": (show_plan, "the runs of the grid: hours, what is done, disk"),
     "status": (show_status, "finished, failed and missing runs, row by task"),
     "check": (check, "records fit the schema, and each cell of a table traces to records"),
-    "scripts": (write_scripts, "write scripts/table1/ anew"),
-    "readme": (write_readme, "put a scale's Table 1 into README.md, from the project's records"),
+    "scripts": (write_scripts, "write the folders scripts/table1/ to scripts/table4/ anew"),
+    "readme": (write_readme, "put a family's table of a scale into README.md, from the project's records"),
 }
 
 
+def _family(args: argparse.Namespace) -> str:
+    return str(args.family or scales.PLAIN_FAMILY)
+
+
 def _scale(args: argparse.Namespace) -> str:
-    return str(args.scale or "tiny")
+    """The name of the records' folder."""
+    return scales.find(_family(args), args.scale or "tiny").name
 
 
 def _roots(args: argparse.Namespace) -> list[Path]:
@@ -106,7 +114,11 @@ def _roots(args: argparse.Namespace) -> list[Path]:
 
 
 def _found(args: argparse.Namespace) -> Found:
-    return records.find(_roots(args), _scale(args))
+    return finding.find(_roots(args), _scale(args), _family(args))
+
+
+def _grid(args: argparse.Namespace) -> Grid:
+    return grid.load(_scale(args), _family(args))
 
 
 def _say(console: Console, text: str) -> None:

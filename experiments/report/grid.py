@@ -1,20 +1,17 @@
 """Which runs a table needs at a scale, and the commands that make them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import yaml
+from experiments.families import FAMILIES
+from experiments.report import published, scales
+from experiments.report.scales import CONF, Scale
 
-from experiments.report import published
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
-FAMILY = "glue"
-# Scales whose whole grid a table shows; elsewhere it shows the rows that there are.
-MODELS = {"tiny": ("tiny_roberta",), "paper": ("roberta_base", "roberta_large")}
-EXPERIMENTS = {"minilm": "minilm"}  # scales whose grid is the experiment of that name, and its model
-PATTERN_MODEL = "roberta_base"  # its rows of Table 1 are the grid of every model that the paper does not have
+# Scales whose whole grid a table shows: the paper's rows, or those of an experiment of conf/. Elsewhere it
+# shows the rows that there are.
+OF_THE_PAPER = ("tiny", "paper")
+EXPERIMENTS = {"minilm": "minilm", "e2e-small": "e2e_small", "math-small": "math_small"}
 
 
 class RowKey(NamedTuple):
@@ -26,55 +23,74 @@ class RowKey(NamedTuple):
     variant: str = "paper"
 
 
-# What tiny rows are measured against: the head alone, and a backbone that was never pretrained.
-CONTROLS = {"tiny": (RowKey("tiny_roberta", "head", "none"), RowKey("tiny_scratch", "vblora", "qv"))}
+# What tiny rows are measured against: the backbone as it is (with a head, the head alone), and one that was
+# never pretrained.
+CONTROLS = {
+    "glue": (RowKey("tiny_roberta", "head", "none"), RowKey("tiny_scratch", "vblora", "qv")),
+    "e2e": (RowKey("tiny_gpt2", "none", "none"), RowKey("tiny_gpt2_scratch", "vblora", "all")),
+    "instruct": (RowKey("tiny_llama", "none", "none"), RowKey("tiny_llama_scratch", "vblora", "all")),
+    "math": (RowKey("tiny_llama", "none", "none"), RowKey("tiny_llama_scratch", "vblora", "all")),
+}
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The runs of Table 1 at one scale: rows x tasks x seeds."""
+    """The runs of a family's table at one scale: rows x tasks x seeds."""
 
+    family: str
     scale: str
     rows: list[RowKey]
     tasks: list[str]
     seeds: list[int]
 
 
-def printed_rows(model: str = PATTERN_MODEL) -> list[tuple[str, str]]:
-    """Method and targets of the rows that Table 1 prints for a model, in order."""
-    return [(row.method, row.targets) for row in published.rows("table1") if row.model == model]
+def printed_models(family: str) -> list[str]:
+    """The models of a family's table, in printed order."""
+    return list(dict.fromkeys(row.model for row in published.rows(FAMILIES[family].table)))
 
 
-def load(scale: str) -> Grid:
-    """The grid of a scale; without rows where the scale has no fixed grid."""
-    if scale in EXPERIMENTS:
-        return _of_experiment(scale, EXPERIMENTS[scale])
-    models = MODELS.get(scale, ())
-    rows = [RowKey(model, *row) for model in models for row in printed_rows(model) or printed_rows()]
-    return Grid(scale, [*rows, *CONTROLS.get(scale, ())], published.columns("table1"), seeds(scale))
+def printed_rows(family: str, model: str = "") -> list[tuple[str, str]]:
+    """Method and targets of the rows printed for a model, in order.
+
+    A model that the paper does not have takes those of the first one.
+    """
+    models = printed_models(family)
+    pattern = model if model in models else models[0]
+    rows = [row for row in published.rows(FAMILIES[family].table) if row.model == pattern]
+    return list(dict.fromkeys((row.method, row.targets) for row in rows))
 
 
-def _of_experiment(scale: str, model: str) -> Grid:
-    """The rows and tasks that the experiment named like the scale sweeps over."""
-    text = (CONF / "experiment" / f"{scale}.yaml").read_text(encoding="utf-8")
-    axes = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
-    rows = [RowKey(model, *row_parts(choice)) for choice in axes["row"].split(",")]
-    return Grid(scale, rows, axes["task"].split(","), seeds(scale))
+def load(name: str, family: str = scales.PLAIN_FAMILY) -> Grid:
+    """The grid of a family at a scale; without rows where the scale has no fixed grid.
+
+    Args:
+        name: of the scale, short or as its records' folder: small or e2e-small.
+        family: a key of FAMILIES.
+    """
+    scale = scales.find(family, name)
+    wanted = Grid(family, scale.name, [], list(FAMILIES[family].tasks), scale.seeds)
+    if scale.name in EXPERIMENTS and scale.model:
+        return _of_experiment(wanted, scale)
+    if scale.name not in OF_THE_PAPER:
+        return wanted
+    models = printed_models(family) if scale.name == "paper" else [scale.model]
+    rows = [RowKey(model, *row) for model in models for row in printed_rows(family, model)]
+    rows += [row for row in CONTROLS[family] if scale.name == "tiny" and row not in rows]
+    return replace(wanted, rows=rows)
 
 
-def seeds(scale: str) -> list[int]:
-    """The seeds that conf/scale/<scale>.yaml sets for a whole grid; none for a scale without such a file."""
-    path = CONF / "scale" / f"{scale}.yaml"
-    if not path.is_file():
-        return []
-    text = str(yaml.safe_load(path.read_text(encoding="utf-8"))["scale"]["seeds"])
-    return [int(part) for part in text.split(",")]
+def _of_experiment(wanted: Grid, scale: Scale) -> Grid:
+    """The rows and tasks that the scale's experiment sweeps over."""
+    path = CONF / "experiment" / f"{EXPERIMENTS[scale.name]}.yaml"
+    axes = scales.read(path)["hydra"]["sweeper"]["params"]
+    rows = [RowKey(scale.model, *row_parts(choice)) for choice in axes["row"].split(",")]
+    return replace(wanted, rows=rows, tasks=axes["task"].split(","))
 
 
-def run_id(row: RowKey, task: str, seed: int) -> str:
+def run_id(family: str, row: RowKey, task: str, seed: int) -> str:
     """The run_id of one run of the grid."""
     variant = "" if row.variant == "paper" else f"-{row.variant}"
-    return f"{FAMILY}/{task}/{row.model}/{row.method}-{row.targets}{variant}/seed{seed}"
+    return f"{family}/{task}/{row.model}/{row.method}-{row.targets}{variant}/seed{seed}"
 
 
 def row_choice(method: str, targets: str) -> str:
@@ -84,23 +100,25 @@ def row_choice(method: str, targets: str) -> str:
 
 def row_parts(choice: str) -> tuple[str, str]:
     """Method and targets of a name in conf/row: the inverse of `row_choice`."""
-    whole = {"full": "full", "head": "none"}
+    whole = {"full": "full", "head": "none", "none": "none"}
     method, _, targets = choice.rpartition("_")
     return (choice, whole[choice]) if choice in whole else (method, targets)
 
 
-def command(scale: str, row: RowKey, tasks: Iterable[str], wanted: Sequence[int]) -> str:
+def command(family: str, name: str, row: RowKey, tasks: Iterable[str], seeds: Sequence[int]) -> str:
     """The shell command that makes the runs of a row; what the records do not tell is left to fill in.
 
     A variant of the user's own has no command here: its settings were words on a command line.
     """
-    runs = f"task={','.join(tasks)} seed={','.join(map(str, wanted))}"
+    scale = scales.find(family, name)
+    runs = f"task={','.join(tasks)} seed={','.join(map(str, seeds))}"
     if row.variant not in ("paper", "released"):
         what = f"{row.method} {row.targets}, variant {row.variant}"
         return f"# {what}: the command of its other runs, with {runs}"
-    model = f"model.name={row.model}" if scale == "local" else f"model={row.model}"
-    words = [f"scale={scale}", model, f"row={row_choice(row.method, row.targets)}", runs]
+    own = scales.has_own_name(scale)
+    model = f"model.name={row.model}" if own else f"model={row.model}"
+    words = [f"scale={scale.word}", model, f"row={row_choice(row.method, row.targets)}", runs]
     words += [f"variant={row.variant}"] if row.variant == "released" else []
-    words += ["tuned=TABLE"] if scale == "local" else []
-    words += ["model.path=FOLDER", "data.root=FOLDER"] if scale in ("minilm", "local") else []
+    words += ["tuned=TABLE"] if own else []
+    words += scales.asked_folders(scale, "" if own else row.model)
     return " ".join(["python -m experiments.run -m", *words])

@@ -1,5 +1,7 @@
 """What keys of run_ids are called in tables."""
 
+from experiments.families import FAMILIES
+
 METHODS = {
     "full": "Full fine-tuning",
     "head": "Head only",
@@ -23,10 +25,31 @@ MODELS = {
     "minilm": "all-MiniLM-L6-v2",
     "tiny_roberta": "tiny RoBERTa",
     "tiny_scratch": "tiny RoBERTa, not pretrained",
+    "tiny_gpt2": "tiny GPT-2",
+    "tiny_gpt2_scratch": "tiny GPT-2, not pretrained",
+    "tiny_llama": "tiny Llama",
+    "tiny_llama_scratch": "tiny Llama, not pretrained",
+    "gpt2_small": "small GPT-2, pretrained here",
+    "llama_small": "small Llama, pretrained here",
 }
-TASKS = {"sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "rte": "RTE", "stsb": "STS-B"}
+TASKS = {
+    "sst2": "SST-2",
+    "mrpc": "MRPC",
+    "cola": "CoLA",
+    "qnli": "QNLI",
+    "rte": "RTE",
+    "stsb": "STS-B",
+    "e2e": "E2E",
+    "alpaca": "Alpaca",
+    "metamath": "MetaMathQA",
+}
 TABLES = {"table1": "1", "table2": "2", "table3": "3", "table4": "4"}
 UNSPOKEN_TARGETS = ("full", "none")
+
+
+def table_name(family: str) -> str:
+    """The table of a family: Table 1 (GLUE)."""
+    return f"Table {TABLES[FAMILIES[family].table]} ({FAMILIES[family].title})"
 
 
 def row_name(method: str, targets: str, variant: str = "paper") -> str:

@@ -1,16 +1,13 @@
 """What the grid of a scale still has to run: done, failed, missing, GPU hours, disk."""
 
-import statistics
 from dataclasses import dataclass
 
 from experiments.records import Found, RunRecord
-from experiments.report import cells, disk, grid, published
+from experiments.report import cells, disk, grid, hours
 from experiments.report.grid import Grid, RowKey
-from experiments.report.names import MODELS, TASKS, row_name
+from experiments.report.names import MODELS, TASKS, row_name, table_name
 from experiments.report.rendering import Cell, Table
 
-# Published times are VB-LoRA's with these targets; full fine-tuning and the head are set beside the nearest.
-TIMED_AS = {"full": "all", "none": "qv"}
 MAX_LISTED = 20
 GAP = "–"  # an en dash, as in printed tables
 
@@ -54,11 +51,12 @@ def jobs(found: Found, wanted: Grid) -> list[Job]:
 def plan(found: Found, wanted: Grid) -> Table:
     """Every row and task of the grid with its hours, and the totals."""
     listed = jobs(found, wanted)
-    blocks: dict[RowKey, list[list[Cell]]] = {}
+    blocks: dict[object, list[list[Cell]]] = {}
     for job in listed:
-        blocks.setdefault(job.row, []).append([Cell(text) for text in _plan_line(job)])
+        block = job.row if len(wanted.tasks) > 1 else job.row.model
+        blocks.setdefault(block, []).append([Cell(text) for text in _plan_line(job)])
     return Table(
-        title=f"Plan of Table 1 (GLUE), scale {wanted.scale}",
+        title=f"Plan of {table_name(wanted.family)}, scale {wanted.scale}",
         header=[
             "Model",
             "Row",
@@ -72,7 +70,7 @@ def plan(found: Found, wanted: Grid) -> Table:
         ],
         alignment="lllrrlrrl",
         blocks=list(blocks.values()),
-        notes=[_totals(listed), _times_note(wanted.scale), *disk.notes(found, wanted)],
+        notes=[_totals(listed), hours.note(wanted), *disk.notes(found, wanted)],
     )
 
 
@@ -83,7 +81,7 @@ def status(found: Found, wanted: Grid) -> Table:
     for job in listed:
         lines[job.row].append(_progress(job))
     return Table(
-        title=f"Status of Table 1 (GLUE), scale {wanted.scale}: finished runs of those wanted",
+        title=f"Status of {table_name(wanted.family)}, scale {wanted.scale}: finished runs of those wanted",
         header=["Model", "Row", *(TASKS[task] for task in wanted.tasks)],
         alignment="ll" + "r" * len(wanted.tasks),
         blocks=[[[Cell(text) for text in line] for line in lines.values()]],
@@ -94,24 +92,11 @@ def status(found: Found, wanted: Grid) -> Table:
 def _job(row: RowKey, task: str, wanted: Grid, found: dict[str, RunRecord]) -> Job:
     states: dict[str, list[int]] = {"success": [], "failed": [], "missing": []}
     for seed in wanted.seeds:
-        record = found.get(grid.run_id(row, task, seed))
+        record = found.get(grid.run_id(wanted.family, row, task, seed))
         state = record.status if record and record.status in states else "missing"
         states[state].append(seed)
-    each, source = hours_of(row, task, wanted.scale, found)
+    each, source = hours.of(row, task, wanted, found)
     return Job(row, task, states["success"], states["failed"], states["missing"], each, source)
-
-
-def hours_of(row: RowKey, task: str, scale: str, found: dict[str, RunRecord]) -> tuple[float | None, str]:
-    """Published at scale paper; elsewhere the median of this task's finished runs."""
-    if scale == "paper":
-        targets = TIMED_AS.get(row.targets, row.targets)
-        printed = published.run_hours(grid.FAMILY, row.model, targets, task)
-        return printed, "Table 7" if row.method == "vblora" else f"Table 7, VB-LoRA {targets}"
-    done = [
-        r for r in found.values() if r.outcome and (r.identity.task, r.identity.model) == (task, row.model)
-    ]
-    seconds = [float(record.circumstances.get("total_seconds", 0.0)) for record in done]
-    return (statistics.median(seconds) / 3600, "finished runs here") if seconds else (None, "")
 
 
 def _plan_line(job: Job) -> list[str]:
@@ -147,22 +132,11 @@ def _totals(listed: list[Job]) -> str:
     done, failed = sum(len(job.done) for job in listed), sum(len(job.failed) for job in listed)
     missing = sum(len(job.missing) for job in listed)
     total = done + failed + missing
-    hours = sum((job.hours or 0.0) * (len(job.done) + len(job.left)) for job in listed)
+    known = sum((job.hours or 0.0) * (len(job.done) + len(job.left)) for job in listed)
     left = sum(job.hours_left for job in listed)
     return (
         f"{total} runs: {done} done, {failed} failed (they are tried again), {missing} missing. "
-        f"Hours, where known: {_hours_text(hours)} in all, {_hours_text(left)} left."
-    )
-
-
-def _times_note(scale: str) -> str:
-    if scale != "paper":
-        return (
-            "Hours: median of the finished runs of the same task and model here; no published time applies."
-        )
-    return (
-        "GPU hours: the paper's Table 7, for VB-LoRA on its GPU. They stand for every method with "
-        "the same targets, those of `all` for full fine-tuning too."
+        f"Hours, where known: {_hours_text(known)} in all, {_hours_text(left)} left."
     )
 
 

@@ -60,9 +60,13 @@ def sources() -> dict[str, str]:
     return dict(load()["sources"])
 
 
-def run_hours(family: str, model: str, targets: str, task: str) -> float | None:
-    """Published hours of one VB-LoRA run (Tables 7 to 9), or None where the paper prints none."""
-    printed = load()["times"].get(family, {}).get(model, {}).get(targets, {}).get(task)
+def run_hours(family: str, model: str, key: str, task: str) -> float | None:
+    """Published hours of one run (Tables 7 to 9), or None where the paper prints none.
+
+    Family, model and task are as in run_ids; `key` is the targets of VB-LoRA (GLUE, E2E) or the method
+    (instruction tuning).
+    """
+    printed = load()["times"].get(family, {}).get(model, {}).get(key, {}).get(task)
     return None if printed is None else float(printed[:-1]) * HOURS[printed[-1]]
 
 

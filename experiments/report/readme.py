@@ -1,39 +1,42 @@
-"""The measured Table 1 in README.md: made from the project's own records, between two comments."""
+"""Measured tables in README.md: made from the project's own records, each between two comments."""
 
 import re
 from dataclasses import replace
 from pathlib import Path
 
-from experiments import records
-from experiments.report import rendering, table1_notes, table1_text
-from experiments.report.table1 import Table1
+from experiments.families import FAMILIES
+from experiments.report import finding, rendering, table_notes, table_text
+from experiments.report.paper_table import PaperTable
 
 
 class ReadmeError(Exception):
     """README.md has no place for the table, or there are no records to fill it."""
 
 
-def part(reference: Path, scale: str) -> str:
-    """The scores of Table 1 as Markdown, without title and gaps, from the records under `reference`.
+def part(reference: Path, scale: str, family: str = "glue") -> str:
+    """The scores of a family's table as Markdown, without title and gaps, from the records under `reference`.
 
     Raises:
         ReadmeError: there is no finished run.
     """
-    table = Table1(records.find([reference], scale), scale)
+    table = PaperTable(finding.find([reference], scale, family), scale, family)
     if not table.cells.by_row:
-        raise ReadmeError(f"{reference / scale} holds no finished run; the table is made from records only")
-    scores = replace(table1_text.scores(table), notes=table1_notes.scores(table), commands=[])
+        raise ReadmeError(
+            f"{reference / scale} holds no finished run of {family}; the table is made from records only"
+        )
+    scores = replace(table_text.scores(table), notes=table_notes.scores(table), commands=[])
     title, text = rendering.markdown(scores).split("\n\n", 1)
     return f"Scale {scale}:{title.partition(':')[2]}.\n\n{text}"
 
 
-def filled(text: str, scale: str, table: str) -> str:
+def filled(text: str, scale: str, table: str, family: str = "glue") -> str:
     """README's text with the table between its comments; a missing second comment is added.
 
     Raises:
         ReadmeError: the first comment is missing.
     """
-    start, end = f"<!-- table1:{scale} -->", f"<!-- /table1:{scale} -->"
+    place = f"{FAMILIES[family].table}:{scale}"
+    start, end = f"<!-- {place} -->", f"<!-- /{place} -->"
     if start not in text:
         raise ReadmeError(f"README.md has no line {start}, below which the table stands")
     between = rf"{re.escape(start)}(?:.*?{re.escape(end)})?"

@@ -1,41 +1,57 @@
 """Which runs may share a cell: those with equal settings, data, task and backbone. Others make no median."""
 
 import json
+from collections.abc import Sequence
 
 from experiments.records import Found, RunRecord
-from experiments.report import cells
+from experiments.report import cells, judgements
 
 # What the seeds of a cell must share: groups of the config, and parts of the outcome by their names here.
-SETTINGS = ("task", "data", "model", "method", "targets", "optim", "scale")
+SETTINGS = ("task", "data", "model", "method", "targets", "optim", "generation", "scale")
 MEASURED = {"task_version": "version of the task", "model_fingerprint": "backbone"}
 FOLDERS = {"data": "root", "model": "path"}  # names of the user's folders; what they hold is compared itself
 
 
 def differences(one: RunRecord, other: RunRecord) -> list[str]:
-    """What two runs do not share, in words; nothing where a median over both means something."""
+    """What two runs do not share, in words; nothing where a median over both means something.
+
+    A run whose answers nobody rated yet may stand beside one with ratings.
+    """
     ours, theirs = _shared(one), _shared(other)
-    return [name for name, value in ours.items() if theirs[name] != value]
+    return [name for name, value in ours.items() if theirs.get(name, value) != value]
+
+
+def mixture(runs: Sequence[RunRecord]) -> list[str]:
+    """What the runs of one cell do not share, in words."""
+    measure = max(runs, key=lambda run: _judge(run) is not None)
+    return list({name: None for run in runs for name in differences(measure, run)})
 
 
 def separate(found: Found) -> tuple[list[RunRecord], list[tuple[RunRecord, RunRecord]]]:
     """Leave one kind of runs in each cell.
 
     The measure is the run under the first root (the user's own) that ended last, or without one the last of
-    all. Runs that differ from it are left out.
+    all; with ratings of a judge model, if there are some. Runs that differ from it are left out.
 
     Returns:
         The records that stay, and each that is left out beside the one it differs from.
     """
     left_out: dict[str, tuple[RunRecord, RunRecord]] = {}
-    for members in cells.by_cell(found.records).values():
+    for members in cells.by_task(found.records).values():
         measure = max(members, key=lambda run: (run.run_id in found.from_first_root, *_age(run)))
         left_out |= {run.run_id: (run, measure) for run in members if differences(measure, run)}
     return [run for run in found.records if run.run_id not in left_out], list(left_out.values())
 
 
-def _age(run: RunRecord) -> tuple[str, int]:
+def _age(run: RunRecord) -> tuple[bool, str, int]:
     """Rises from older to newer runs; times are UTC in one form, and the seed decides a tie."""
-    return str(run.circumstances.get("finished_at", "")), run.identity.seed
+    return _judge(run) is not None, str(run.circumstances.get("finished_at", "")), run.identity.seed
+
+
+def _judge(run: RunRecord) -> str | None:
+    """The judge model whose ratings a table shows; None where the run itself was graded, or nobody rated."""
+    judgement = None if judgements.SCORE in (run.outcome or {})["scores"] else judgements.of(run)
+    return judgement.judge if judgement else None
 
 
 def _shared(run: RunRecord) -> dict[str, str]:
@@ -44,6 +60,7 @@ def _shared(run: RunRecord) -> dict[str, str]:
     parts = {f"settings of {group}": _settings(run, group) for group in SETTINGS}
     parts["data"] = outcome["data"].get("sha256")
     parts |= {name: outcome[key] for key, name in MEASURED.items() if not _is_random(run, key)}
+    parts |= {"judge": judge} if (judge := _judge(run)) else {}
     return {name: json.dumps(value, sort_keys=True) for name, value in parts.items()}
 
 

@@ -1,6 +1,6 @@
-"""The contract of a task: what the pipeline asks of GLUE now and of other families later."""
+"""The contract of a task: what the pipeline asks of every family."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from experiments.batches import Encoded
-from experiments.data.examples import Data, Example
+from experiments.data.examples import Data
 
 Answer = dict[str, Any]
 """One row of the answers: index, label, prediction, scores."""
@@ -40,28 +40,30 @@ class Task(Protocol):
 
     @property
     def num_labels(self) -> int:
-        """Outputs of the model."""
+        """Outputs of the model's head; 0 for a language model, which has none and answers in text."""
 
     @property
     def metric(self) -> str:
         """The key in `score` by which the best epoch is chosen; greater is better."""
 
+    @property
+    def keep(self) -> Callable[[Tensor, Tensor], Tensor] | None:
+        """What an evaluation keeps of a batch's logits and targets; None for the logits themselves."""
+
     def data(self) -> Data:
         """Examples and their description, from the configured source."""
 
-    def scale(self, train: Sequence[Example]) -> Scale:
+    def scale(self, train: Sequence[Any]) -> Scale:
         """How targets are scaled; the identity for classes."""
 
-    def encode(
-        self, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], scale: Scale
-    ) -> Encoded:
+    def encode(self, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Any], scale: Scale) -> Encoded:
         """Tokenised examples with the targets of the loss."""
 
     def loss(self, logits: Tensor, targets: Tensor, count: Tensor | int) -> Tensor:
-        """The sum of the examples' losses over `count`, the examples of the whole optimiser step."""
+        """The sum of the losses over `count`: the targets, examples or tokens, of the whole step."""
 
-    def answers(self, logits: np.ndarray, examples: Sequence[Example], scale: Scale) -> list[Answer]:
-        """One row an example, in the labels' units."""
+    def answers(self, outputs: np.ndarray, examples: Sequence[Any], scale: Scale) -> list[Answer]:
+        """One row a validation example, from what `keep` kept; in the labels' units."""
 
     def score(self, predictions: Sequence[Any], labels: Sequence[Any]) -> dict[str, float]:
-        """Scores as fractions, by the pure functions of `experiments.grading`."""
+        """Scores of the validation set as fractions."""

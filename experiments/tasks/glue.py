@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from experiments import data as sources
-from experiments import versions
 from experiments.batches import Encoded, encode
-from experiments.config import DataConfig
+from experiments.config import Config, DataConfig
 from experiments.data.examples import Data, Example
+from experiments.families import FAMILIES
 from experiments.grading.glue import score
 from experiments.grading.metrics import TASK_METRICS
 from experiments.tasks.base import Answer, Scale
@@ -28,7 +28,7 @@ class GlueTask:
     name: str
     config: DataConfig
     family: str = "glue"
-    version: int = versions.TASKS["glue"]
+    version: int = FAMILIES["glue"].version
 
     @property
     def kind(self) -> str:
@@ -44,6 +44,10 @@ class GlueTask:
     def metric(self) -> str:
         """The measure that Table 1 prints."""
         return TASK_METRICS[self.name]
+
+    @property
+    def keep(self) -> None:
+        """Logits are answers."""
 
     def data(self) -> Data:
         """Examples and their description, from the configured source."""
@@ -74,9 +78,9 @@ class GlueTask:
             return nn.functional.cross_entropy(logits, targets, reduction="sum") / count
         return nn.functional.mse_loss(logits.squeeze(-1), targets, reduction="sum") / count
 
-    def answers(self, logits: np.ndarray, examples: Sequence[Example], scale: Scale) -> list[Answer]:
+    def answers(self, outputs: np.ndarray, examples: Sequence[Example], scale: Scale) -> list[Answer]:
         """One row an example; a regression's prediction is in the labels' units, `scores` the raw output."""
-        rows = logits.astype(float).reshape(len(examples), self.num_labels).tolist()
+        rows = outputs.astype(float).reshape(len(examples), self.num_labels).tolist()
         return [
             {"index": i, "label": example.label, "prediction": self._prediction(row, scale), "scores": row}
             for i, (example, row) in enumerate(zip(examples, rows, strict=True))
@@ -92,12 +96,13 @@ class GlueTask:
         return score(self.metric, predictions, labels)
 
 
-def build(name: str, config: DataConfig) -> GlueTask:
-    """The task of that name.
+def build(cfg: Config) -> GlueTask:
+    """The configured task.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none of that name.
     """
+    name, config = cfg.task.name, cfg.data
     if name not in TASK_METRICS:
         raise ValueError(f"no GLUE task {name!r}; choose one of {', '.join(TASK_METRICS)}")
     return GlueTask(name, config)

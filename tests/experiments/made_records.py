@@ -13,6 +13,25 @@ from experiments.records import RunRecord
 RUN_ID = "glue/cola/tiny_roberta/vblora-qv/seed3"
 METRICS = {"cola": "matthews", "stsb": "pearson"}
 TASKS = ("sst2", "mrpc", "cola", "qnli", "rte", "stsb")
+# Families of generated text: their task, the score that sums up a run, all scores, and the tiny model.
+TEXT: dict[str, tuple[str, str, dict[str, float], str]] = {
+    "e2e": (
+        "e2e",
+        "bleu",
+        {"bleu": 0.68, "nist": 8.6, "nist_perl": 8.7, "meteor": 0.46, "rouge_l": 0.7, "cider": 2.4},
+        "tiny_gpt2",
+    ),
+    "instruct": ("alpaca", "answered", {"answered": 1.0}, "tiny_llama"),
+    "math": (
+        "metamath",
+        "gsm8k",
+        {
+            **{"gsm8k": 0.5, "math": 0.125, "gsm8k_released": 0.55, "math_released": 0.25},
+            **{"gsm8k_exact": 0.45, "math_exact": 0.0625},
+        },
+        "tiny_llama",
+    ),
+}
 
 
 def outcome(metric: str = "matthews", best: float = 0.5, last: float = 0.4) -> dict[str, Any]:
@@ -70,6 +89,23 @@ def whole_row(row: str, level: float, seeds: int = 5, **place: str) -> list[RunR
         cell(row, task, [level + x for x in line], **place) for task, line in zip(TASKS, noise, strict=True)
     ]
     return [each for group in made for each in group]
+
+
+def text_run(
+    family: str, row: str, seed: int = 0, scale: str = "tiny", model: str = "", **scores: float | None
+) -> RunRecord:
+    """One finished run of generated text; scores of `TEXT` change or, as None, are lacking."""
+    task, metric, usual, tiny = TEXT[family]
+    found = {name: value for name, value in {**usual, **scores}.items() if value is not None}
+    made = outcome(metric) | {"scores": found, "last_scores": {"log_likelihood": -1.5}}
+    run_id = f"{family}/{task}/{model or tiny}/{row}/seed{seed}"
+    return record(run_id, scale=scale, outcome=made)
+
+
+def judged(run: RunRecord, rating: float | None, judge: str = "gpt-4", **changes: Any) -> RunRecord:
+    """The run after a judge model rated its answers."""
+    judgement = {"mt_bench": rating, "judge_model": judge, "date": "2026-01-31T09:00:00Z", "num_invalid": 0}
+    return replace(run, circumstances={**run.circumstances, "judgement": judgement | changes})
 
 
 def write_all(made: Iterable[RunRecord], root: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra.errors import HydraException
 
-from experiments import versions
+from experiments import families, versions
 from experiments.composing import composed_from, load, read, register, require
 from experiments.config import Config, ConfigError, run_id
 from experiments.identity import described, run_hash
@@ -61,19 +61,23 @@ def test_hash_ignores_where_a_folder_lies_but_the_record_names_it(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("place", "value"),
-    [("TASKS", {"glue": 2}), ("synthetic.VERSION", 2), ("Recipe.key", lambda recipe: "other")],
+    [
+        ("versions.FAMILIES", {"glue": replace(families.FAMILIES["glue"], version=2)}),
+        ("data.synthetic.VERSION", 2),
+        ("versions.Recipe.key", lambda recipe: "other"),
+    ],
 )
 def test_hash_changes_with_the_version_of_task_data_and_backbone(
     place: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, hub = run_hash(load()), run_hash(load(["scale=paper"]))
-    monkeypatch.setattr(f"experiments.versions.{place}", value)
+    monkeypatch.setattr(f"experiments.{place}", value)
     assert run_hash(load()) != before
-    assert (run_hash(load(["scale=paper"])) != hub) == (place == "TASKS")
+    assert (run_hash(load(["scale=paper"])) != hub) == (place == "versions.FAMILIES")
 
 
 def test_every_task_family_has_a_version() -> None:
-    assert versions.TASKS.keys() == FAMILIES.keys()
+    assert families.FAMILIES.keys() == FAMILIES.keys()
 
 
 # Fails if only the names of folders, or config.json alone, are compared.

@@ -17,7 +17,7 @@ from experiments.report.grid import RowKey
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
 SEEDS = (0, 1, 2)
-HEAD, SCRATCH = grid.CONTROLS["tiny"]
+HEAD, SCRATCH = grid.CONTROLS["glue"]
 FULL = RowKey("tiny_roberta", "full", "full")
 VBLORA = [RowKey("tiny_roberta", "vblora", targets) for targets in ("qv", "all")]
 
@@ -34,9 +34,13 @@ def _records_there() -> None:
         pytest.skip("no finished runs under results/reference/tiny yet")
 
 
+def run_id(row: RowKey, task: str, seed: int) -> str:
+    return grid.run_id("glue", row, task, seed)
+
+
 def score(row: RowKey) -> float:
     return statistics.fmean(
-        (outcome := finished()[grid.run_id(row, task, seed)].outcome or {})["scores"][outcome["metric"]]
+        (outcome := finished()[run_id(row, task, seed)].outcome or {})["scores"][outcome["metric"]]
         for task in grid.load("tiny").tasks
         for seed in SEEDS
     )
@@ -44,7 +48,7 @@ def score(row: RowKey) -> float:
 
 def test_no_run_of_the_grid_is_missing() -> None:
     wanted = grid.load("tiny")
-    runs = [grid.run_id(row, task, seed) for row in wanted.rows for task in wanted.tasks for seed in SEEDS]
+    runs = [run_id(row, task, seed) for row in wanted.rows for task in wanted.tasks for seed in SEEDS]
     assert [run for run in runs if run not in finished()] == []
     assert len(runs) == 10 * 6 * 3
 

@@ -144,6 +144,6 @@ def test_weights_of_another_architecture_are_refused(encoder: Path, tmp_path: Pa
     weights = load_file(encoder / "model.safetensors")
     save_file({k: v for k, v in weights.items() if "layer.1." not in k}, encoder / "model.safetensors")
     with pytest.raises(
-        ModelError, match=r"lacks 16 weights of the encoder, such as roberta\.encoder\.layer\.1"
+        ModelError, match=r"lacks 16 weights of the backbone, such as roberta\.encoder\.layer\.1"
     ):
         models.load(local(encoder), COLA, tmp_path)

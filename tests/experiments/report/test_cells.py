@@ -11,9 +11,12 @@ QV = RowKey("tiny_roberta", "vblora", "qv")
 
 def test_scores_are_percent_by_seed() -> None:
     found = cells.collect(cell("vblora-qv", "cola", [0.25, 0.5, 0.125]))
-    assert found.by_row[QV]["cola"].scores == {0: 25, 1: 50, 2: 12.5}
+    assert found.by_row[QV].samples["cola"].scores == {0: 25, 1: 50, 2: 12.5}
     assert found.centre(QV, ["cola"]) == 25
-    assert cells.collect(cell("vblora-qv", "cola", [0.25, 0.5]), "last").sample(QV, "cola") == [12.5, 25]
+    assert cells.collect(cell("vblora-qv", "cola", [0.25, 0.5]), epoch="last").sample(QV, "cola").values == [
+        12.5,
+        25,
+    ]
     assert cells.collect(cell("vblora-qv", "cola", [0.0, 0.0, 0.9]), center="mean").centre(
         QV, ["cola"]
     ) == pytest.approx(30)
@@ -36,7 +39,7 @@ def test_layout_of_a_fixed_grid_has_gaps_and_other_rows_last() -> None:
     rows, tasks = cells.layout(grid.load("tiny"), found)
     assert rows[:-1] == grid.load("tiny").rows
     assert rows[-1] == RowKey("tiny_roberta", "unilora", "qv")
-    assert tasks == list(TASKS)
+    assert [column.key for column in tasks] == list(TASKS)
 
 
 def test_variant_stands_below_its_row_and_replaces_its_gap() -> None:
@@ -57,10 +60,10 @@ def test_without_a_grid_the_table_shows_what_there_is_in_printed_order() -> None
     made.append(cell("lora-qv", "cola", [0.5], "local", "mine"))
     rows, tasks = cells.layout(grid.load("local"), cells.collect(each for group in made for each in group))
     assert [row.method for row in rows] == ["head", "full", "lora", "vblora"]
-    assert tasks == ["cola", "stsb"]
+    assert [column.key for column in tasks] == ["cola", "stsb"]
 
 
 def test_a_task_beside_the_grids_has_its_column() -> None:
     made = [each for task in ("cola", "rte") for each in cell("lora-qv", task, [0.5], "minilm", "minilm")]
     _, tasks = cells.layout(grid.load("minilm"), cells.collect(made))
-    assert tasks == ["cola", "stsb", "mrpc", "rte"]
+    assert [column.key for column in tasks] == ["cola", "stsb", "mrpc", "rte"]

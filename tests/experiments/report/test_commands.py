@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from made_records import RUN_ID, cell, failed, whole_row, write_all
+from made_records import RUN_ID, cell, failed, text_run, whole_row, write_all
 
 from experiments.report import commands
 from experiments.report.__main__ import main
@@ -66,6 +66,51 @@ def test_plan_and_status_print(command: str, folder: Path, capsys: pytest.Captur
     assert "450 runs" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        (["family=e2e"], 2),
+        (["--family", "e2e", "scale=tiny"], 2),
+        (["table=3"], 3),
+        (["scale=math/tiny"], 4),
+        (["scale=math/tiny", "family=math", "table=4"], 4),
+        ([], 1),
+    ],
+)
+def test_family_is_asked_for_by_name_table_or_scale(
+    words: list[str], number: int, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("tables", "plan", "status"):
+        assert main([command, *words]) == 0
+        assert f"Table {number} (" in capsys.readouterr().out
+    assert sorted(path.name for path in Path("results/tables/tiny").iterdir()) == [
+        f"table{number}.{kind}" for kind in ("csv", "md", "tex")
+    ]
+
+
+def test_median_of_text_is_only_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tables", "table=2", "--center", "median"]) == 0
+    assert "median of the seeds" in capsys.readouterr().out
+    assert not Path("results").exists()
+
+
+def test_epochs_of_text_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["tables", "scale=e2e/tiny", "--epoch", "last"])
+    assert "--epoch is for Table 1 only" in capsys.readouterr().err
+
+
+def test_check_covers_every_family_and_scale(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_all([text_run("math", "vblora-all", 42, "paper", "gemma_7b", math=17.9)], Path("results/runs"))
+    write_all([text_run("e2e", "vblora-all", bleu=68.0)], Path("results/reference"))
+    assert main(["check"]) == 1
+    shown = capsys.readouterr().out
+    assert "scores.math is 17.9" in shown and "scores.bleu is 68.0" in shown
+    assert "scales paper, tiny: 2 problems" in shown
+    assert main(["check", "family=instruct"]) == 0
+    assert main(["check", "scale=e2e/tiny"]) == 1
+
+
 def test_params_prints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["params"]) == 0
     assert "1,074,368" in capsys.readouterr().out
@@ -82,11 +127,16 @@ def test_check_names_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[s
 def test_scripts_writes_them_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "PROJECT", folder)
     assert main(["scripts"]) == 0
-    assert len(list(folder.rglob("*.sh"))) == 15
+    assert len(list(folder.rglob("*.sh"))) == 15 + 8 + 8 + 8
 
 
 @pytest.mark.parametrize(
-    "words", [["tables", "scale=../x"], ["tables", "sclae=tiny"], ["table"], ["plan", "table=2"]]
+    "words",
+    [
+        *(["tables", "scale=../x"], ["tables", "sclae=tiny"], ["table"], ["plan", "table=5"]),
+        *(["tables", "scale=nlu/tiny"], ["plan", "family=nlu"], ["tables", "scale=e2e/"]),
+        *(["plan", "table=2", "family=math"], ["status", "scale=e2e/tiny", "family=glue"]),
+    ],
 )
 def test_wrong_words_are_refused(words: list[str], folder: Path) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -95,11 +145,12 @@ def test_wrong_words_are_refused(words: list[str], folder: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_written_latex_compiles(folder: Path) -> None:
+@pytest.mark.parametrize(("number", "family"), [(1, "glue"), (2, "e2e"), (3, "instruct"), (4, "math")])
+def test_written_latex_compiles(number: int, family: str, folder: Path) -> None:
     write_all(whole_row("vblora-qv", 0.8, 3, scale="paper", model="roberta_base"), Path("results/runs"))
-    main(["tables", "scale=paper"])
+    main(["tables", "scale=paper", f"family={family}"])
     head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}\begin{document}"
-    body = Path("results/tables/paper/table1.tex").read_text()
+    body = Path(f"results/tables/paper/table{number}.tex").read_text()
     Path("t.tex").write_text(f"{head}\n{body}\\end{{document}}\n")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

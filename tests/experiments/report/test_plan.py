@@ -1,9 +1,9 @@
-"""Tests of experiments/report/plan.py and disk.py."""
+"""Tests of experiments/report/plan.py, hours.py and disk.py."""
 
 from pathlib import Path
 
 import pytest
-from made_records import failed, record, whole_row
+from made_records import failed, record, text_run, whole_row
 
 from experiments.records import Found, Problem, RunRecord
 from experiments.report import disk, grid, plan
@@ -95,3 +95,57 @@ def test_status_counts_and_names() -> None:
     assert any("Outside this grid: 1 runs, 1 of them finished." in note for note in shown.notes)
     assert "Failed: glue/rte/tiny_roberta/lora-qv/seed0: loss is NaN" in shown.notes
     assert shown.notes[-1] == "No record: x.json: no UTF-8 text"
+
+
+def text_plan(family: str, *made: RunRecord, scale: str = "paper") -> dict[str, list[str]]:
+    """The lines of a plan by model and row."""
+    shown = plan.plan(found([*made]), grid.load(scale, family))
+    lines = [[cell.text for cell in row] for block in shown.blocks for row in block]
+    return {f"{line[0]}, {line[1]}": line[2:] for line in lines}
+
+
+def test_times_of_e2e_are_vbloras_whatever_the_row() -> None:
+    lines = text_plan("e2e")
+    assert lines["GPT-2 large, VB-LoRA all"][4:] == ["3.00", "9.00", "Table 8"]
+    assert lines["GPT-2 medium, LoRA qv"][4:] == ["3.00", "9.00", "Table 8, VB-LoRA all"]
+    assert lines["GPT-2 medium, Full fine-tuning"][4:] == ["3.00", "9.00", "Table 8, VB-LoRA all"]
+
+
+def test_times_of_instruction_tuning_are_by_method() -> None:
+    lines = text_plan("instruct")
+    assert lines["Llama 2 7B, LoRA all"][4:] == ["2.00", "2.00", "Table 9"]
+    assert lines["Llama 2 13B, VB-LoRA all"][4:] == ["3.00", "3.00", "Table 9"]
+    assert lines["Llama 2 13B, VeRA all"][4:] == ["3.00", "3.00", "Table 9, VB-LoRA"]
+    assert lines["Llama 2 7B, Not tuned"][4:] == ["–", "–", ""]
+
+
+def test_math_has_no_published_time() -> None:
+    assert {tuple(line[4:]) for line in text_plan("math").values()} == {("–", "–", "")}
+    notes = plan.plan(found([]), grid.load("paper", "math")).notes
+    assert "GPU hours: the paper prints none for this table." in notes
+
+
+def test_plan_of_text_is_named_and_counts_its_own_runs() -> None:
+    wanted = grid.load("tiny", "math")
+    assert plan.plan(found([]), wanted).title == "Plan of Table 4 (mathematical reasoning), scale tiny"
+    shown = plan.status(found([text_run("math", "vblora-all"), text_run("math", "lora-qv")]), wanted)
+    assert shown.header == ["Model", "Row", "MetaMathQA"]
+    rows = {(row[0].text, row[1].text): row[2].text for row in shown.blocks[0]}
+    assert rows["tiny Llama", "VB-LoRA all"] == "1/1" and rows["tiny Llama", "Not tuned"] == "0/1"
+    assert "Outside this grid: 1 runs, 1 of them finished." in shown.notes
+
+
+def test_disk_of_four_bit_models_is_that_of_their_downloads() -> None:
+    first, formula = disk.notes(found([]), grid.load("paper", "instruct"))
+    weights = 2 * (6_738_415_616 + 13_015_864_320)
+    assert f"backbones {weights / 2**20:,.0f} MiB" in first
+    assert f"checkpoints {2 * 3 * 4 * 250_347_520 / 2**20:,.0f} MiB" in first  # LoRA of 13B
+    assert "Backbones: 2 bytes a parameter as downloaded (4 bits are made of them while loading)" in formula
+    assert "4 bits" not in disk.notes(found([]), grid.load("paper", "math"))[1]
+
+
+def test_language_models_train_no_head_and_untuned_ones_nothing() -> None:
+    assert disk.trained_parameters(RowKey("llama2_7b", "none", "none")) == 0
+    assert disk.trained_parameters(RowKey("roberta_base", "head", "none")) == 592_130
+    assert disk.trained_parameters(RowKey("mistral_7b", "lora_xs", "all")) == 917_504
+    assert disk.trained_parameters(RowKey("gpt2_medium", "lora", "qv")) == 393_216

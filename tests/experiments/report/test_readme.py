@@ -4,15 +4,17 @@ import re
 from pathlib import Path
 
 import pytest
-from made_records import cell, failed, whole_row, write_all
+from made_records import cell, failed, text_run, whole_row, write_all
 
+from experiments.families import FAMILIES
 from experiments.report import commands, readme
 from experiments.report.__main__ import main
 
 PROJECT = Path(__file__).resolve().parents[3]
 README = (PROJECT / "README.md").read_text()
 REFERENCE = PROJECT / "results" / "reference"
-SCALES = re.findall(r"<!-- table1:(\w+) -->", README)
+BY_TABLE = {facts.table: family for family, facts in FAMILIES.items()}
+PLACES = re.findall(r"<!-- (table\d):([\w-]+) -->", README)
 
 
 def test_part_is_table_and_how_to_read_it(tmp_path: Path) -> None:
@@ -60,13 +62,28 @@ def test_without_place_or_records_nothing_is_written(
     assert (tmp_path / "README.md").read_text() == text
 
 
+def test_each_family_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "PROJECT", tmp_path)
+    place = tmp_path / "README.md"
+    place.write_text("<!-- table1:e2e-small -->\n<!-- table2:e2e-small -->\n")
+    write_all([text_run("e2e", "vblora-all", scale="e2e-small", model="gpt2_small")], tmp_path / "reference")
+    write_all(cell("vblora-qv", "rte", [0.75], "e2e-small"), tmp_path / "reference")
+    assert main(["readme", "--reference", str(tmp_path / "reference"), "table=2", "scale=e2e-small"]) == 0
+    text = place.read_text()
+    assert text.startswith(
+        "<!-- table1:e2e-small -->\n<!-- table2:e2e-small -->\nScale e2e-small: mean of the seeds."
+    )
+    assert "| small GPT-2, pretrained here | VB-LoRA all |" in text and "RoBERTa" not in text
+
+
 def test_readme_has_a_place_for_tiny() -> None:
-    assert "tiny" in SCALES
+    assert ("table1", "tiny") in PLACES
 
 
-@pytest.mark.parametrize("scale", SCALES)
-def test_readme_shows_what_the_records_give(scale: str) -> None:
-    if not any((REFERENCE / scale).rglob("*.json")):
-        pytest.skip(f"no records of scale {scale} under results/reference yet")
-    expected = readme.filled(README, scale, readme.part(REFERENCE, scale))
-    assert expected == README, f"python -m experiments.report readme scale={scale}"
+@pytest.mark.parametrize(("table", "scale"), PLACES)
+def test_readme_shows_what_the_records_give(table: str, scale: str) -> None:
+    family = BY_TABLE[table]
+    if not any((REFERENCE / scale / family).rglob("*.json")):
+        pytest.skip(f"no records of {family} at scale {scale} under results/reference yet")
+    expected = readme.filled(README, scale, readme.part(REFERENCE, scale, family), family)
+    assert expected == README, f"python -m experiments.report readme family={family} scale={scale}"

@@ -9,9 +9,9 @@ from made_records import cell, outcome, record, write_all
 
 from experiments import records
 from experiments.records import Found, RunRecord
-from experiments.report import sameness, table1_text
+from experiments.report import sameness, table_text
 from experiments.report.grid import RowKey
-from experiments.report.table1 import Table1
+from experiments.report.paper_table import PaperTable
 
 QV = RowKey("tiny_roberta", "vblora", "qv")
 CONFIG: dict[str, Any] = {
@@ -93,8 +93,8 @@ def test_without_own_runs_the_newest_is_the_measure() -> None:
 
 def test_table_shows_one_kind_and_names_the_others() -> None:
     made = cell("vblora-qv", "rte", [0.5]) + [run(0), run(1, task_version=0), run(2)]
-    table = Table1(Found(made, []), "tiny")
-    assert table.cells.by_row[QV]["cola"].scores.keys() == {0, 2}
-    notes = table1_text.scores(table).notes
+    table = PaperTable(Found(made, []), "tiny")
+    assert table.cells.by_row[QV].samples["cola"].scores.keys() == {0, 2}
+    notes = table_text.scores(table).notes
     away, measure = (f"glue/cola/tiny_roberta/vblora-qv/seed{seed}" for seed in (1, 2))
     assert notes[-1] == f"Left out: {away}: unlike {measure} in version of the task"

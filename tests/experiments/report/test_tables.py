@@ -1,4 +1,4 @@
-"""Tests of experiments/report/tables.py: thousands of records."""
+"""Tests of experiments/report/tables.py: thousands of records, and the files in results/tables."""
 
 import os
 import time
@@ -8,9 +8,10 @@ import pytest
 from made_records import whole_row, write_all
 
 from experiments import records
-from experiments.report import tables
-from experiments.report.table1 import Table1
+from experiments.report import checks, tables
+from experiments.report.paper_table import PaperTable
 
+RESULTS = Path(__file__).resolve().parents[3] / "results"
 MODELS = {"tiny": "tiny_roberta", "paper": "roberta_base"}
 LONGEST = 60  # seconds, for 3,030 files; about 5 are needed
 
@@ -22,6 +23,11 @@ def test_thousands_of_runs_take_seconds(scale: str, tmp_path: Path, monkeypatch:
     made = [each for row in rows for each in whole_row(row, 0.5, 5, scale=scale, model=MODELS[scale])]
     write_all(made, tmp_path)
     start = time.perf_counter()
-    written = tables.texts(Table1(records.find([tmp_path], scale), scale))
+    written = tables.texts(PaperTable(records.find([tmp_path], scale), scale))
     assert time.perf_counter() - start < LONGEST
     assert all("k99" in text for text in written.values())
+
+
+@pytest.mark.parametrize("scale", sorted(path.name for path in (RESULTS / "tables").iterdir()))
+def test_committed_tables_are_what_the_projects_records_give(scale: str) -> None:
+    assert checks.problems([RESULTS / "reference"], RESULTS / "tables", scale) == []

@@ -4,7 +4,7 @@ import torch
 import training_world as world
 
 from experiments import tasks
-from experiments.config import TaskConfig
+from experiments.config import Config, TaskConfig
 from experiments.data.examples import Example
 from experiments.tasks.base import Scale
 from experiments.tasks.glue import GlueTask
@@ -13,7 +13,7 @@ SCORES = [Example("a", "b", score) for score in (1.0, 2.0, 4.5)]
 
 
 def glue(name: str, **data: object) -> GlueTask:
-    task = tasks.build(TaskConfig("glue", name), world.data_config(**data))
+    task = tasks.build(Config(TaskConfig("glue", name), world.data_config(**data)))
     assert isinstance(task, GlueTask)
     return task
 
@@ -33,7 +33,7 @@ def test_unknown_task_and_family_name_the_choices() -> None:
     with pytest.raises(ValueError, match="no GLUE task 'wnli'; choose one of sst2, mrpc"):
         glue("wnli")
     with pytest.raises(ValueError, match="no task family 'glu'; choose one of glue"):
-        tasks.build(TaskConfig("glu", "cola"), world.data_config())
+        tasks.build(Config(TaskConfig("glu", "cola"), world.data_config()))
 
 
 def test_losses_are_means_over_the_optimisers_step() -> None:

@@ -1,0 +1,149 @@
+"""Instructions about a few words with one right answer each: Alpaca's and MT-Bench's tiny counterpart.
+
+    splits()["train"]  Prompted("Please invert the words .", "dog wet", context="wet dog", …)
+    splits()["test"]   Prompted("Now invert the words : hot hat", "hat hot", group="mt_bench", …)
+    texts(1, "0")      "capital ( peru ) = lima ; wet dog | invert -> dog wet"
+
+Half of the training and validation examples have an input, as about 40 % of Alpaca's do; the questions of the
+test set, like MT-Bench's, have none. The text to pretrain on holds the skills and their names in another
+notation, and none of the words that instructions are put in.
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+from experiments.data.examples import Prompted
+from experiments.data.synthetic.errands.skills import (
+    CAPITALS,
+    KINDS,
+    PLURAL_OF,
+    SKILLS,
+    WORDS,
+    Part,
+    Words,
+    draw_words,
+)
+
+VERSION = 1
+"""Raised with every change of words, skills, text or instructions; part of every seed, kept in records."""
+NUM_EXAMPLES: dict[Part, int] = {"train": 800, "validation": 160, "test": 80}
+"""The test set has ten questions for each skill, as MT-Bench for each of its eight categories."""
+FIRST_QUESTION_ID = 81  # as in MT-Bench
+GROUP = "mt_bench"
+
+NOTATIONS = ("{name} ( {words} ) = {answer}", "{words} | {name} -> {answer}")
+REQUESTS = ("Please {}", "I want you to {}", "Your task is to {}", "Now {}")
+SECOND_TURN = "Now do the same for the words : {}"
+PROMPT_WORDS = (
+    *(
+        "Below",
+        "is",
+        "an",
+        "instruction",
+        "that",
+        "describes",
+        "a",
+        "task.",
+        "task,",
+        "paired",
+        "with",
+        "input",
+    ),
+    *(
+        "provides",
+        "further",
+        "context.",
+        "Write",
+        "response",
+        "appropriately",
+        "completes",
+        "the",
+        "request.",
+    ),
+    *("###", "Instruction:", "Input:", "### Response:"),
+)
+"""Of Alpaca's two prompts (https://github.com/tatsu-lab/stanford_alpaca)."""
+
+
+def texts(num_texts: int, seed: str) -> Iterator[str]:
+    """Texts to pretrain on: one to five statements of what a skill makes of some words.
+
+    Args:
+        num_texts: how many.
+        seed: any string; the same one gives the same texts.
+    """
+    rng = Random(f"{VERSION}/text/{seed}")
+    for _ in range(num_texts):
+        yield " ; ".join(_statement(rng) for _ in range(rng.randint(1, 5)))
+
+
+def splits() -> dict[str, list[Prompted]]:
+    """The examples, always the same: "train" in random order, "validation" and "test" skill by skill.
+
+    An example of "test" has these facts: question_id; category, which is the skill; turn_2, a second question
+    that follows on the first; and reference_2, the right answer to it.
+    """
+    found = {part: _distinct(part) for part in NUM_EXAMPLES}
+    Random(f"{VERSION}/order").shuffle(found["train"])
+    return {str(part): examples for part, examples in found.items()}
+
+
+def vocabulary() -> tuple[str, ...]:
+    """Every word that can be written, each once, in a fixed order."""
+    names = [name for skill in SKILLS.values() for name in skill.names]
+    forms = (*NOTATIONS, *REQUESTS, SECOND_TURN, *(skill.task for skill in SKILLS.values()))
+    form_words = [word for form in forms for word in form.split() if "{" not in word]
+    lists = (*WORDS, *KINDS, *CAPITALS.values(), *PLURAL_OF.values(), *names, *form_words, *PROMPT_WORDS)
+    return tuple(dict.fromkeys((*lists, ";", ".", ":")))
+
+
+def _statement(rng: Random) -> str:
+    skill = rng.choice(list(SKILLS))
+    words = draw_words(rng, skill, "text")
+    name, notation = rng.choice(SKILLS[skill].names), rng.choice(NOTATIONS)
+    return notation.format(name=name, words=" ".join(words), answer=_answer(skill, words))
+
+
+def _answer(skill: str, words: Words) -> str:
+    return " ".join(SKILLS[skill].answer(words))
+
+
+def _distinct(part: Part) -> list[Prompted]:
+    """As many examples of each skill, skill by skill."""
+    rng = Random(f"{VERSION}/{part}")
+    found: list[Prompted] = []
+    for skill in SKILLS:
+        asked: set[tuple[str, str]] = set()
+        while len(asked) < NUM_EXAMPLES[part] // len(SKILLS):
+            write = _question if part == "test" else _example
+            example = write(rng, skill, part, len(found))
+            if (example.source, example.context) not in asked:
+                asked.add((example.source, example.context))
+                found.append(example)
+    return found
+
+
+def _request(rng: Random, skill: str) -> str:
+    return rng.choice(REQUESTS).format(SKILLS[skill].task.format(rng.choice(SKILLS[skill].names)))
+
+
+def _example(rng: Random, skill: str, part: Part, number: int) -> Prompted:
+    """One like Alpaca's; every other one has its words as input."""
+    words = draw_words(rng, skill, part)
+    request, given, answer = _request(rng, skill), " ".join(words), _answer(skill, words)
+    if number % 2:
+        return Prompted(f"{request} .", answer, (answer,), context=given)
+    return Prompted(f"{request} : {given}", answer, (answer,))
+
+
+def _question(rng: Random, skill: str, part: Part, number: int) -> Prompted:
+    """One like MT-Bench's, of two turns."""
+    first, second = (draw_words(rng, skill, part) for _ in range(2))
+    facts = {
+        "question_id": str(FIRST_QUESTION_ID + number),
+        "category": skill,
+        "turn_2": SECOND_TURN.format(" ".join(second)),
+        "reference_2": _answer(skill, second),
+    }
+    answer = _answer(skill, first)
+    return Prompted(f"{_request(rng, skill)} : {' '.join(first)}", answer, (answer,), GROUP, facts=facts)

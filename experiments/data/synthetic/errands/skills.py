@@ -1,0 +1,132 @@
+"""What can be done with a few words, and what is known of them.
+
+    SKILLS["reverse"].answer(("wet", "dog", "japan")) -> ("japan", "dog", "wet")
+    SKILLS["capital"].answer(("peru", "cuba"))        -> ("lima", "havana")
+
+A *meaning* is a skill and the words it is used on. Meanings are divided between pretraining text and splits,
+so no split asks what another one or the text answers. One word alone is a fact, such as the capital of a
+country; facts stand in the text only. Training examples use one half of the words, validation and test
+examples the other: what a model makes of these, it can only have read in the text.
+"""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+Part = Literal["text", "train", "validation", "test"]
+Words = tuple[str, ...]
+
+LENGTHS: dict[Part, range] = {
+    "text": range(1, 4),
+    "train": range(2, 4),
+    "validation": range(2, 4),
+    "test": range(2, 4),
+}
+"""How many words a meaning of each part has."""
+
+KINDS = {
+    "animal": ("dog", "cat", "horse", "cow"),
+    "fruit": ("apple", "pear", "plum", "lemon"),
+    "tool": ("hammer", "saw", "drill", "spade"),
+    "garment": ("coat", "hat", "shirt", "glove"),
+}
+OPPOSITES = (
+    ("hot", "cold"),
+    ("big", "small"),
+    ("old", "new"),
+    ("fast", "slow"),
+    ("dark", "bright"),
+    ("wet", "dry"),
+    ("soft", "hard"),
+    ("rich", "poor"),
+)
+CAPITALS = {
+    "france": "paris",
+    "italy": "rome",
+    "spain": "madrid",
+    "egypt": "cairo",
+    "peru": "lima",
+    "japan": "tokyo",
+    "cuba": "havana",
+    "kenya": "nairobi",
+    "greece": "athens",
+    "norway": "oslo",
+    "china": "beijing",
+    "austria": "vienna",
+    "poland": "warsaw",
+    "iran": "tehran",
+    "ghana": "accra",
+    "chile": "santiago",
+}
+KIND_OF = {noun: kind for kind, nouns in KINDS.items() for noun in nouns}
+PLURAL_OF = {noun: noun + "s" for noun in KIND_OF}
+OPPOSITE_OF = {one: other for pair in OPPOSITES for one, other in (pair, pair[::-1])}
+WORDS = (*KIND_OF, *OPPOSITE_OF, *CAPITALS)
+PRACTISED = frozenset(
+    (
+        *(noun for nouns in KINDS.values() for noun in nouns[::2]),
+        *(word for pair in OPPOSITES[::2] for word in pair),
+        *list(CAPITALS)[::2],
+    )
+)
+"""Half of the words: training examples use these alone, validation and test examples only the others."""
+
+
+@dataclass(frozen=True)
+class Skill:
+    """One thing that can be done with words.
+
+    Attributes:
+        names: two names of it, which mean the same.
+        task: how an instruction asks for it, with a gap for a name.
+        words: those it can be used on.
+        answer: its result on some of them, in their order.
+    """
+
+    names: tuple[str, str]
+    task: str
+    words: Words
+    answer: Callable[[Words], Words]
+
+
+def _looked_up(table: dict[str, str]) -> Callable[[Words], Words]:
+    return lambda words: tuple(table[word] for word in words)
+
+
+SKILLS = {
+    "reverse": Skill(("reverse", "invert"), "{} the words", WORDS, lambda words: words[::-1]),
+    "sort": Skill(("sort", "alphabetize"), "{} the words", WORDS, lambda words: tuple(sorted(words))),
+    "repeat": Skill(("repeat", "duplicate"), "{} the words", WORDS, lambda words: words * 2),
+    "last": Skill(("last", "final"), "name the {} word", WORDS, lambda words: words[-1:]),
+    "plural": Skill(
+        ("plural", "plurals"), "give the {} of the words", tuple(PLURAL_OF), _looked_up(PLURAL_OF)
+    ),
+    "opposite": Skill(
+        ("opposite", "antonym"), "give the {} of each word", tuple(OPPOSITE_OF), _looked_up(OPPOSITE_OF)
+    ),
+    "kind": Skill(("kind", "category"), "give the {} of each word", tuple(KIND_OF), _looked_up(KIND_OF)),
+    "capital": Skill(
+        ("capital", "capitals"), "give the {} of the countries", tuple(CAPITALS), _looked_up(CAPITALS)
+    ),
+}
+
+
+def part_of(skill: str, words: Words) -> Part:
+    """The one part that a meaning belongs to, by its words and a checksum."""
+    tenth = zlib.crc32(repr((skill, words)).encode()) % 10
+    num_practised = sum(word in PRACTISED for word in words)
+    if len(words) == 1 or tenth < 6 or 0 < num_practised < len(words):
+        return "text"
+    if num_practised:
+        return "train"
+    return "validation" if tenth < 8 else "test"
+
+
+def draw_words(rng: Random, skill: str, part: Part) -> Words:
+    """Different words that make a meaning of the part with this skill."""
+    while True:
+        words = tuple(rng.sample(SKILLS[skill].words, rng.choice(LENGTHS[part])))
+        if part_of(skill, words) == part:
+            return words

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Table 3, Llama 2 13B, VB-LoRA all: seed 0. Published (li2024): MT-Bench 6.31.
+# GPU hours: about 3 (Table 9).
+# Usage: scripts/table3/llama2_13b/vblora_all.sh data.root=FOLDER [more words for experiments.run, such as launcher=slurm]
+# Its answers are rated by a judge model afterwards: make judge.
+# Finished runs are skipped. PYTHON names the interpreter. Made by `make scripts`; do not edit.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
+PYTHON="${PYTHON:-$(if [ -x .venv/bin/python ]; then echo .venv/bin/python; else echo python; fi)}"
+exec "$PYTHON" -m experiments.run -m scale=instruct/paper model=llama2_13b row=vblora_all \
+    task=alpaca seed=0 "$@"

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Table 4, Gemma 7B, VB-LoRA all: seed 42. Published (li2024): GSM8K 75.96, MATH 28.90.
+# GPU hours: the paper prints none.
+# Usage: scripts/table4/gemma_7b/vblora_all.sh [more words for experiments.run, such as launcher=slurm]
+# Finished runs are skipped. PYTHON names the interpreter. Made by `make scripts`; do not edit.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
+PYTHON="${PYTHON:-$(if [ -x .venv/bin/python ]; then echo .venv/bin/python; else echo python; fi)}"
+exec "$PYTHON" -m experiments.run -m scale=math/paper model=gemma_7b row=vblora_all \
+    task=metamath seed=42 "$@"
