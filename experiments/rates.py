@@ -13,13 +13,14 @@ from pathlib import Path
 from statistics import mean
 
 from experiments import records
+from experiments.families import FAMILIES
 from experiments.records import RunRecord
 
 Row = tuple[str, str, str]
 Scores = dict[str, dict[int, float]]
 
 RATES = ("full_lr", "bank_lr", "logits_lr", "adapter_lr", "head_lr")
-TASKS = ("sst2", "mrpc", "cola", "qnli", "rte", "stsb")
+TASKS = tuple(task for family in FAMILIES.values() for task in family.tasks)
 
 
 def collect(found: Iterable[RunRecord]) -> dict[Row, dict[str, Scores]]:

@@ -39,8 +39,6 @@ OPPOSITES = (
     ("fast", "slow"),
     ("dark", "bright"),
     ("wet", "dry"),
-    ("soft", "hard"),
-    ("rich", "poor"),
 )
 CAPITALS = {
     "france": "paris",

@@ -28,7 +28,4 @@ NUM_EXAMPLES: dict[Part, int] = {"train": 800, "validation": 160, "test": 200}
 
 def splits() -> Mapping[str, list[Prompted]]:
     """The problems of "train", "validation" and "test", always the same; half are word problems."""
-    return {
-        part: problems.draw(Random(f"{VERSION}/{part}"), part, number)
-        for part, number in NUM_EXAMPLES.items()
-    }
+    return {part: problems.draw(Random(f"{VERSION}/{part}"), part, n) for part, n in NUM_EXAMPLES.items()}

@@ -8,14 +8,16 @@ equations. Texts have no calculation of three.
 
 from random import Random
 
+from experiments import prompts
 from experiments.data.examples import Prompted
-from experiments.data.synthetic.stories import accounts, words
+from experiments.data.synthetic.stories import accounts
 from experiments.data.synthetic.stories.accounts import Account, Part
 
 STEP_BY_STEP_RATIO = 0.5
-"""How many worked answers begin with "Let's think step by step.". The published training data have no
-such beginning, and the published evaluation puts it before every answer. A large model knows the phrase from
-its texts; the small one never read it, and would look for the numbers as many words back as in training."""
+"""How many worked answers begin with "Let's think step by step.", a departure from the published training.
+There the answer follows the prompt at once, and in evaluation the phrase stands between. A large model knows
+the phrase from its texts; this small one never read it, and would look for the numbers as many words back as
+in training: its answers were then wrong wherever the phrase stood."""
 
 
 def draw(rng: Random, part: Part, num_problems: int) -> list[Prompted]:
@@ -53,6 +55,6 @@ _WRITERS = (_word_problem, _calculation, _word_problem, _equation)
 
 def _problem(group: str, question: str, working: list[str], account: Account, rng: Random) -> Prompted:
     result = str(account.totals()[-1])
-    opening = [words.STEP_BY_STEP] if rng.random() < STEP_BY_STEP_RATIO else []
-    target = " ".join((*opening, *working, words.MARKER, result))
+    opening = [prompts.MATH_SUFFIX.strip()] if rng.random() < STEP_BY_STEP_RATIO else []
+    target = " ".join((*opening, *working, prompts.ANSWER_MARKER + result))
     return Prompted(question, target, (result,), group)
