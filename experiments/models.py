@@ -89,6 +89,8 @@ def load(config: ModelConfig, task: Task, cache: Path) -> Backbone:
             model = _pretrained(kind, place, settings, options | _number_format(config))
     except (OSError, HTTPError, SafetensorError, ValueError) as error:
         raise ModelError(f"{config.name}: cannot be loaded from {config.source} {place}: {error}") from error
+    if config.quantization is not None:
+        widen(model)
     if config.add_pad_token:
         add_pad_token(model, tokenizer)
     commit = getattr(settings, "_commit_hash", None) if config.source == "hub" else None
@@ -112,6 +114,21 @@ def _number_format(config: ModelConfig) -> dict[str, Any]:
     elif config.quantization == "int8":
         arguments["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
     return arguments
+
+
+def widen(model: PreTrainedModel) -> None:
+    """Keep a quantised model's norms and its output layer in float32, so that its residual stream is too.
+
+    A quantised layer answers in its input's type. Where norms are bfloat16 every block's sum is rounded to 8
+    bits of mantissa; the released code casts the norms for that. It lets autocast bring what the output layer
+    reads back to bfloat16; here that layer reads float32.
+    """
+    for name, module in model.named_modules():
+        if "norm" in name.rpartition(".")[2]:
+            module.float()
+    output = model.get_output_embeddings()
+    if output is not None:
+        output.float()
 
 
 @torch.no_grad()

@@ -1,11 +1,13 @@
 """Two steps of every row of Tables 2 to 4 on a hardly pretrained model, through the whole pipeline."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import text_world
 
-from experiments import claims, pipeline, records
+from experiments import claims, engines, pipeline, records
 from experiments.composing import load
 from experiments.grading import answers
 from experiments.records import RunRecord
@@ -70,6 +72,34 @@ def test_merged_model_gives_the_answers_of_the_adapted_one(row: str, folder: Pat
     assert one["answers_sha256"] == other["answers_sha256"]
     plain = run("math", "none", folder, "force=true").outcome or {}
     assert one["answers_sha256"] != plain["answers_sha256"]
+
+
+def test_run_cancelled_while_it_answers_goes_on_there_and_ends_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training is not repeated and no batch is answered twice."""
+    words = ["generation.batch_size=4", "force=true"]
+    whole = run("math", "lora_all", folder, *words).outcome
+    build, asked = engines.build, []
+
+    def dying(*arguments: Any) -> engines.Engine:
+        engine = build(*arguments)
+
+        def answer(prompts: Sequence[Sequence[int]], most: int) -> list[list[int]]:
+            asked.append(len(prompts))
+            if len(asked) == 2:
+                raise KeyboardInterrupt
+            return engine(prompts, most)
+
+        return answer
+
+    monkeypatch.setattr(engines, "build", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run("math", "lora_all", folder, *words)
+    again = run("math", "lora_all", folder, *words)
+    assert again.outcome == whole
+    assert again.circumstances["num_resumes"] == 1
+    assert asked == [4, 2, 2, 4, 2]  # two groups of six: one batch was done, one was broken off
 
 
 @pytest.mark.parametrize("epoch", ["last", "best"])

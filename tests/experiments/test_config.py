@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra.errors import HydraException
 
-from experiments import families, versions
+from experiments import families
 from experiments.composing import composed_from, load, read, register, require
 from experiments.config import Config, ConfigError, run_id
 from experiments.identity import described, run_hash

@@ -5,7 +5,7 @@ r"""The data sets' own solutions, graded as if a model had written them.
 Every gold solution, ending in "The answer is: X", is graded against X: as it is, in other forms of the same
 value, and in forms of another value, which must be wrong (rewriting.py). Rule `proper` must be right on all;
 every answer on which it is not stands in the record with its reason. The record is the file that this command
-writes, results/reference/gold/math.json.
+writes, results/gold/math.json.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from experiments.grading.math.rewriting import Form
 from experiments.grading.math.scoring import LIMIT_SECONDS, RULES, Verdict, grade
 from experiments.prompts import ANSWER_MARKER
 
-RECORD = Path("results/reference/gold/math.json")
+RECORD = Path("results/gold/math.json")
 _PACKAGES = ("math-verify", "latex2sympy2_extended", "sympy", "antlr4-python3-runtime")
 _FORMS = {"gsm8k": rewriting.GSM8K, "math": rewriting.MATH}
 

@@ -4,14 +4,16 @@
     splits()["test"]   Prompted("Now invert the words : hot hat", "hat hot", group="mt_bench", …)
     texts(1, "0")      "capital ( peru ) = lima ; wet dog | invert -> dog wet"
 
-Half of the training and validation examples have an input, as about 40 % of Alpaca's do; the questions of the
+Half of the training and validation examples have an input, as 40 % of Alpaca's do; the questions of the
 test set, like MT-Bench's, have none. The text to pretrain on holds the skills and their names in another
 notation, and none of the words that instructions are put in.
 """
 
+import re
 from collections.abc import Iterator
 from random import Random
 
+from experiments import alpaca_prompts
 from experiments.data.examples import Prompted
 from experiments.data.synthetic.errands.skills import (
     CAPITALS,
@@ -30,39 +32,12 @@ NUM_EXAMPLES: dict[Part, int] = {"train": 800, "validation": 160, "test": 80}
 """The test set has ten questions for each skill, as MT-Bench for each of its eight categories."""
 FIRST_QUESTION_ID = 81  # as in MT-Bench
 GROUP = "mt_bench"
+_WORD = re.compile(r"### Response:|\S+")
 
 NOTATIONS = ("{name} ( {words} ) = {answer}", "{words} | {name} -> {answer}")
 REQUESTS = ("Please {}", "I want you to {}", "Your task is to {}", "Now {}")
 SECOND_TURN = "Now do the same for the words : {}"
-PROMPT_WORDS = (
-    *(
-        "Below",
-        "is",
-        "an",
-        "instruction",
-        "that",
-        "describes",
-        "a",
-        "task.",
-        "task,",
-        "paired",
-        "with",
-        "input",
-    ),
-    *(
-        "provides",
-        "further",
-        "context.",
-        "Write",
-        "response",
-        "appropriately",
-        "completes",
-        "the",
-        "request.",
-    ),
-    *("###", "Instruction:", "Input:", "### Response:"),
-)
-"""Of Alpaca's two prompts (https://github.com/tatsu-lab/stanford_alpaca)."""
+PROMPTS = tuple(alpaca_prompts.prompt(Prompted("", context=context)) for context in ("", " "))
 
 
 def texts(num_texts: int, seed: str) -> Iterator[str]:
@@ -80,8 +55,8 @@ def texts(num_texts: int, seed: str) -> Iterator[str]:
 def splits() -> dict[str, list[Prompted]]:
     """The examples, always the same: "train" in random order, "validation" and "test" skill by skill.
 
-    An example of "test" has these facts: question_id; category, which is the skill; turn_2, a second question
-    that follows on the first; and reference_2, the right answer to it.
+    The facts of a test example are MT-Bench's: question_id, category (here the skill) and turn_2. Training
+    examples have one turn, so nothing prepares a model for a second.
     """
     found = {part: _distinct(part) for part in NUM_EXAMPLES}
     Random(f"{VERSION}/order").shuffle(found["train"])
@@ -91,10 +66,11 @@ def splits() -> dict[str, list[Prompted]]:
 def vocabulary() -> tuple[str, ...]:
     """Every word that can be written, each once, in a fixed order."""
     names = [name for skill in SKILLS.values() for name in skill.names]
-    forms = (*NOTATIONS, *REQUESTS, SECOND_TURN, *(skill.task for skill in SKILLS.values()))
-    form_words = [word for form in forms for word in form.split() if "{" not in word]
-    lists = (*WORDS, *KINDS, *CAPITALS.values(), *PLURAL_OF.values(), *names, *form_words, *PROMPT_WORDS)
-    return tuple(dict.fromkeys((*lists, ";", ".", ":")))
+    answers = (*KINDS, *CAPITALS.values(), *PLURAL_OF.values())
+    tasks = [skill.task for skill in SKILLS.values()]
+    forms = " ".join((*NOTATIONS, *REQUESTS, SECOND_TURN, *tasks, *PROMPTS, "; . :"))
+    form_words = [word for word in _WORD.findall(forms) if "{" not in word]
+    return tuple(dict.fromkeys((*WORDS, *answers, *names, *form_words)))
 
 
 def _statement(rng: Random) -> str:
@@ -143,7 +119,6 @@ def _question(rng: Random, skill: str, part: Part, number: int) -> Prompted:
         "question_id": str(FIRST_QUESTION_ID + number),
         "category": skill,
         "turn_2": SECOND_TURN.format(" ".join(second)),
-        "reference_2": _answer(skill, second),
     }
     answer = _answer(skill, first)
     return Prompted(f"{_request(rng, skill)} : {' '.join(first)}", answer, (answer,), GROUP, facts=facts)

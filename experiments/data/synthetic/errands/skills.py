@@ -5,8 +5,8 @@
 
 A *meaning* is a skill and the words it is used on. Meanings are divided between pretraining text and splits,
 so no split asks what another one or the text answers. One word alone is a fact, such as the capital of a
-country; facts stand in the text only. Training examples use one half of the words, validation and test
-examples the other: what a model makes of these, it can only have read in the text.
+country; facts stand in the text only. Training examples use 28 of the 40 words, validation and test examples
+the others: what a model makes of these, it can only have read in the text.
 """
 
 import zlib
@@ -53,10 +53,6 @@ CAPITALS = {
     "norway": "oslo",
     "china": "beijing",
     "austria": "vienna",
-    "poland": "warsaw",
-    "iran": "tehran",
-    "ghana": "accra",
-    "chile": "santiago",
 }
 KIND_OF = {noun: kind for kind, nouns in KINDS.items() for noun in nouns}
 PLURAL_OF = {noun: noun + "s" for noun in KIND_OF}
@@ -64,12 +60,12 @@ OPPOSITE_OF = {one: other for pair in OPPOSITES for one, other in (pair, pair[::
 WORDS = (*KIND_OF, *OPPOSITE_OF, *CAPITALS)
 PRACTISED = frozenset(
     (
-        *(noun for nouns in KINDS.values() for noun in nouns[::2]),
-        *(word for pair in OPPOSITES[::2] for word in pair),
-        *list(CAPITALS)[::2],
+        *(noun for nouns in KINDS.values() for noun in nouns[:-1]),
+        *(word for pair in OPPOSITES[:-2] for word in pair),
+        *list(CAPITALS)[:-4],
     )
 )
-"""Half of the words: training examples use these alone, validation and test examples only the others."""
+"""The words of training examples; those of validation and test examples are the others."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +108,18 @@ SKILLS = {
 
 
 def part_of(skill: str, words: Words) -> Part:
-    """The one part that a meaning belongs to, by its words and a checksum."""
+    """The one part that a meaning belongs to, by its words and a checksum.
+
+    Of practised words, six tenths of the meanings are text; of the others none is, unless they stand alone or
+    beside practised ones.
+    """
     tenth = zlib.crc32(repr((skill, words)).encode()) % 10
     num_practised = sum(word in PRACTISED for word in words)
-    if len(words) == 1 or tenth < 6 or 0 < num_practised < len(words):
+    if len(words) == 1 or 0 < num_practised < len(words):
         return "text"
     if num_practised:
-        return "train"
-    return "validation" if tenth < 8 else "test"
+        return "text" if tenth < 6 else "train"
+    return "validation" if tenth < 5 else "test"
 
 
 def draw_words(rng: Random, skill: str, part: Part) -> Words:

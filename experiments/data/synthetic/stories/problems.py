@@ -2,8 +2,8 @@
 
     Prompted("what is 3 + 4 - 2 ?", "3 + 4 = 7 . 7 - 2 = 5 . The answer is: 5", ("5",), "math")
 
-Group "gsm8k" holds word problems of one or two steps; "math" calculations of two or three steps and
-equations. Texts have no calculation of three.
+Group "gsm8k" holds word problems of one or two steps; "math" calculations of two or three steps, of which the
+texts have two at most, and equations: if x + 3 = 9 , what is x - 2 ?
 """
 
 from random import Random
@@ -50,11 +50,11 @@ def _equation(rng: Random, part: Part) -> Prompted:
     return _problem("math", f"if {known} , what is {asked} ?", working, account, rng)
 
 
-_WRITERS = (_word_problem, _calculation, _word_problem, _equation)
-
-
 def _problem(group: str, question: str, working: list[str], account: Account, rng: Random) -> Prompted:
     result = str(account.totals()[-1])
     opening = [prompts.MATH_SUFFIX.strip()] if rng.random() < STEP_BY_STEP_RATIO else []
     target = " ".join((*opening, *working, prompts.ANSWER_MARKER + result))
     return Prompted(question, target, (result,), group)
+
+
+_WRITERS = (_word_problem, _calculation, _word_problem, _equation)

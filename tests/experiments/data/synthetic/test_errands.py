@@ -18,7 +18,7 @@ from experiments.data.synthetic.errands.skills import PRACTISED, SKILLS, WORDS
 from experiments.grading.rule_judge import rating
 
 # Made by digest() below; a change of the world raises VERSION and renews this line.
-PINNED = (1, "")
+PINNED = (1, "0b4d636fe327943254d175847c7924fe94f89a16d7a11ea299bdd0bf253aed24")
 NUM_TEXTS = 4000
 SKILL_OF = {name: skill for skill, content in SKILLS.items() for name in content.names}
 Statement = tuple[str, tuple[str, ...], str]
@@ -26,7 +26,8 @@ Statement = tuple[str, tuple[str, ...], str]
 
 def digest() -> str:
     data = {part: [astuple(example) for example in examples] for part, examples in errands.splits().items()}
-    return hashlib.sha256(json.dumps([data, list(errands.texts(50, "0"))]).encode()).hexdigest()
+    world = [data, list(errands.texts(50, "0")), errands.vocabulary()]
+    return hashlib.sha256(json.dumps(world).encode()).hexdigest()
 
 
 def statements(text: str) -> list[Statement]:
@@ -107,9 +108,10 @@ def test_questions_stand_by_category_and_each_has_a_second_turn(splits: dict[str
     assert [fact["question_id"] for fact in facts] == [str(number) for number in range(81, 161)]
     assert [fact["category"] for fact in facts] == [skill for skill in SKILLS for _ in range(10)]
     assert [fact["category"] for fact in facts] == [asked(example)[0] for example in splits["test"]]
-    for fact in facts:
-        words = tuple(fact["turn_2"].partition(" : ")[2].split())
-        assert fact["reference_2"] == " ".join(SKILLS[fact["category"]].answer(words))
+    seconds = [fact["turn_2"].removeprefix("Now do the same for the words : ").split() for fact in facts]
+    assert all(
+        set(words) <= set(SKILLS[fact["category"]].words) for words, fact in zip(seconds, facts, strict=True)
+    )
 
 
 def test_no_meaning_stands_in_two_splits_or_in_the_text(
@@ -125,8 +127,7 @@ def test_no_meaning_stands_in_two_splits_or_in_the_text(
 def test_questions_use_no_word_that_training_examples_use(splits: dict[str, list[Prompted]]) -> None:
     used = {part: {word for e in examples for word in asked(e)[1]} for part, examples in splits.items()}
     assert used["train"] == PRACTISED
-    assert used["validation"] | used["test"] <= set(WORDS) - PRACTISED
-    assert len(PRACTISED) == len(WORDS) / 2
+    assert used["validation"] == used["test"] == set(WORDS) - PRACTISED
 
 
 def test_text_tells_every_fact_that_is_asked_for(

@@ -15,7 +15,7 @@ from experiments.data.synthetic.stories import accounts
 from experiments.grading.math import scoring
 
 # Made by digest() below at VERSION 1; a change of the world raises VERSION and renews this line.
-PINNED = (1, "")
+PINNED = (1, "ca7389bd17230b033535347983f54ec1c32bc86add93d2578e003a3f11ea251e")
 NUM_TEXTS = 6000
 SIGNS = dict.fromkeys(("has", "finds", "buys", "gets", "wins"), 1)
 SIGNS |= dict.fromkeys(("loses", "sells", "drops", "spends"), -1)
