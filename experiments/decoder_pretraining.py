@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import (
@@ -47,17 +47,16 @@ def tiny_decoder(cache: Path, world: str, recipe: DecoderRecipe | None = None) -
 
 
 def build_tokenizer(recipe: DecoderRecipe) -> PreTrainedTokenizerFast:
-    """One token a word; a text gets <s> before it, as with Llama. "### Response:" is a piece of its own."""
+    """One token a word, and one for "### Response:"; a text gets <s> before it, as with Llama."""
     words = (*SPECIAL_TOKENS, *worlds.load(recipe.world).vocabulary())
     ids = {word: number for number, word in enumerate(words)}
     assert len(ids) == len(words), "a word stands twice in the vocabulary"
     backend = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
-    marker = pre_tokenizers.Split(Regex("### Response:"), "isolated")
-    backend.pre_tokenizer = pre_tokenizers.Sequence([marker, pre_tokenizers.WhitespaceSplit()])
+    words_or_marker = Regex(r"### Response:|\S+")
+    backend.pre_tokenizer = pre_tokenizers.Split(words_or_marker, "removed", invert=True)
     backend.post_processor = processors.TemplateProcessing(
         single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", BOS)]
     )
-    backend.decoder = decoders.WordPiece(prefix="##", cleanup=False)  # words, joined by spaces
     special = {
         f"{name}_token": SPECIAL_TOKENS[place] for place, name in enumerate(("bos", "pad", "eos", "unk"))
     }
