@@ -18,10 +18,10 @@ search scale=e2e/tiny row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_l
 
 search scale=instruct/tiny row=lora_all optim.adapter_lr=2e-3,5e-3,1e-2 "$@"
 search scale=instruct/tiny row=vera_all optim.adapter_lr=3e-2,6e-2,1e-1 "$@"
-search scale=instruct/tiny row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_lr=5e-2,1e-1 "$@"
+search scale=instruct/tiny row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_lr=2e-2,5e-2,1e-1 "$@"
 
-search scale=math/tiny row=full optim.full_lr=5e-4,1e-3,2e-3 "$@"
-search scale=math/tiny row=lora_all optim.adapter_lr=3e-3,1e-2,3e-2 "$@"
-search scale=math/tiny row=lora_xs_all optim.adapter_lr=3e-3,1e-2,3e-2 "$@"
+search scale=math/tiny row=full optim.full_lr=5e-4,1e-3,2e-3,4e-3 "$@"
+search scale=math/tiny row=lora_all optim.adapter_lr=3e-3,5e-3,1e-2,2e-2 "$@"
+search scale=math/tiny row=lora_xs_all optim.adapter_lr=5e-3,1e-2,2e-2,4e-2 "$@"
 search scale=math/tiny row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_lr=5e-2,1e-1 "$@"
 "$PYTHON" -m experiments.rates .cache/rates_text
