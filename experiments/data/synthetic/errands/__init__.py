@@ -38,6 +38,7 @@ NOTATIONS = ("{name} ( {words} ) = {answer}", "{words} | {name} -> {answer}")
 REQUESTS = ("Please {}", "I want you to {}", "Your task is to {}", "Now {}")
 SECOND_TURN = "Now do the same for the words : {}"
 PROMPTS = tuple(alpaca_prompts.prompt(Prompted("", context=context)) for context in ("", " "))
+"""Alpaca's, without and with an input."""
 
 
 def texts(num_texts: int, seed: str) -> Iterator[str]:

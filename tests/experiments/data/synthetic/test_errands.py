@@ -117,7 +117,7 @@ def test_questions_stand_by_category_and_each_has_a_second_turn(splits: dict[str
 def test_no_meaning_stands_in_two_splits_or_in_the_text(
     splits: dict[str, list[Prompted]], told: list[Statement]
 ) -> None:
-    """Fails if `part_of` leaves the skill or the words out of its checksum."""
+    """Fails if `part_of` says "train" of every meaning of practised words, or text is drawn unasked."""
     meanings = {part: {asked(example) for example in examples} for part, examples in splits.items()}
     meanings["text"] = {(skill, words) for skill, words, _ in told}
     assert len(meanings["text"]) > NUM_TEXTS / 2
