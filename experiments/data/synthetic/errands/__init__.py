@@ -86,40 +86,43 @@ def _answer(skill: str, words: Words) -> str:
 
 
 def _distinct(part: Part) -> list[Prompted]:
-    """As many examples of each skill, skill by skill."""
+    """As many examples of each skill, skill by skill; each test question on words of its own."""
     rng = Random(f"{VERSION}/{part}")
     found: list[Prompted] = []
     for skill in SKILLS:
-        asked: set[tuple[str, str]] = set()
+        asked: set[Words] = set()
         while len(asked) < NUM_EXAMPLES[part] // len(SKILLS):
+            words = draw_words(rng, skill, part)
             write = _question if part == "test" else _example
-            example = write(rng, skill, part, len(found))
-            if (example.source, example.context) not in asked:
-                asked.add((example.source, example.context))
+            example = write(rng, skill, words, len(found))
+            key = words if part == "test" else (example.source, example.context)
+            if key not in asked:
+                asked.add(key)
                 found.append(example)
     return found
 
 
-def _request(rng: Random, skill: str) -> str:
-    return rng.choice(REQUESTS).format(SKILLS[skill].task.format(rng.choice(SKILLS[skill].names)))
-
-
-def _example(rng: Random, skill: str, part: Part, number: int) -> Prompted:
+def _example(rng: Random, skill: str, words: Words, number: int) -> Prompted:
     """One like Alpaca's; every other one has its words as input."""
-    words = draw_words(rng, skill, part)
     request, given, answer = _request(rng, skill), " ".join(words), _answer(skill, words)
     if number % 2:
         return Prompted(f"{request} .", answer, (answer,), context=given)
     return Prompted(f"{request} : {given}", answer, (answer,))
 
 
-def _question(rng: Random, skill: str, part: Part, number: int) -> Prompted:
+def _question(rng: Random, skill: str, words: Words, number: int) -> Prompted:
     """One like MT-Bench's, of two turns."""
-    first, second = (draw_words(rng, skill, part) for _ in range(2))
+    others = words
+    while others == words:
+        others = draw_words(rng, skill, "test")
     facts = {
         "question_id": str(FIRST_QUESTION_ID + number),
         "category": skill,
-        "turn_2": SECOND_TURN.format(" ".join(second)),
+        "turn_2": SECOND_TURN.format(" ".join(others)),
     }
-    answer = _answer(skill, first)
-    return Prompted(f"{_request(rng, skill)} : {' '.join(first)}", answer, (answer,), GROUP, facts=facts)
+    source, answer = f"{_request(rng, skill)} : {' '.join(words)}", _answer(skill, words)
+    return Prompted(source, answer, (answer,), GROUP, facts=facts)
+
+
+def _request(rng: Random, skill: str) -> str:
+    return rng.choice(REQUESTS).format(SKILLS[skill].task.format(rng.choice(SKILLS[skill].names)))

@@ -16,8 +16,9 @@ from experiments.data.synthetic.stories.accounts import Account, Part
 STEP_BY_STEP_RATIO = 0.5
 """How many worked answers begin with "Let's think step by step.", a departure from the published training.
 There the answer follows the prompt at once, and in evaluation the phrase stands between. A large model knows
-the phrase from its texts; this small one never read it, and would look for the numbers as many words back as
-in training: its answers were then wrong wherever the phrase stood."""
+the phrase from its texts; this small one never read it, and finds the numbers by how far back they stand.
+Where no answer began so, tuned models were right after the training prompt and often wrong after the phrase.
+"""
 
 
 def draw(rng: Random, part: Part, num_problems: int) -> list[Prompted]:
