@@ -1,27 +1,27 @@
 #!/usr/bin/env bash
 # The rate search of scale tiny for the three families of generated text: a few values of each row's rate on seed 100, which no
 # table reports; the best main score is in conf/tuned. Beside VB-LoRA's bank its logits' rate is searched too.
-# Records go to .cache/rates_text; at the end it prints the score of every setting.
+# Records go to .cache/rates_<family>; at the end it prints the score of every setting.
 # Usage: scripts/tiny_text_rates.sh [more words for experiments.run, such as launcher=joblib]
 # About half an hour on two cores with launcher=joblib. Finished runs are skipped. PYTHON names the interpreter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTHON="${PYTHON:-$(if [ -x .venv/bin/python ]; then echo .venv/bin/python; else echo python; fi)}"
 
-search() { "$PYTHON" -m experiments.run -m seed=100 tracker=none paths.results=.cache/rates_text "$@"; }
+search() { "$PYTHON" -m experiments.run -m "scale=$1/tiny" seed=100 tracker=none "paths.results=.cache/rates_$1" "${@:2}"; }
 
-search scale=e2e/tiny row=full optim.full_lr=1e-3,2e-3,4e-3 "$@"
-search scale=e2e/tiny row=full model=tiny_gpt2_scratch optim.full_lr=2e-3,4e-3,8e-3 "$@"
-search scale=e2e/tiny row=lora_qv optim.adapter_lr=5e-3,1e-2,2e-2,4e-2 "$@"
-search scale=e2e/tiny row=vera_qv optim.adapter_lr=3e-2,1e-1,2e-1 "$@"
-search scale=e2e/tiny row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_lr=5e-2,1e-1 "$@"
+search e2e row=full optim.full_lr=1e-3,2e-3,4e-3 "$@"
+search e2e row=full model=tiny_gpt2_scratch optim.full_lr=2e-3,4e-3,8e-3 "$@"
+search e2e row=lora_qv optim.adapter_lr=5e-3,1e-2,2e-2,4e-2 "$@"
+search e2e row=vera_qv optim.adapter_lr=3e-2,1e-1,2e-1 "$@"
+search e2e row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_lr=5e-2,1e-1 "$@"
 
-search scale=instruct/tiny row=lora_all optim.adapter_lr=2e-3,5e-3,1e-2 "$@"
-search scale=instruct/tiny row=vera_all optim.adapter_lr=3e-2,6e-2,1e-1 "$@"
-search scale=instruct/tiny row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_lr=2e-2,5e-2,1e-1 "$@"
+search instruct row=lora_all optim.adapter_lr=2e-3,5e-3,1e-2 "$@"
+search instruct row=vera_all optim.adapter_lr=3e-2,6e-2,1e-1 "$@"
+search instruct row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_lr=2e-2,5e-2,1e-1 "$@"
 
-search scale=math/tiny row=full optim.full_lr=5e-4,1e-3,2e-3,4e-3 "$@"
-search scale=math/tiny row=lora_all optim.adapter_lr=3e-3,5e-3,1e-2,2e-2 "$@"
-search scale=math/tiny row=lora_xs_all optim.adapter_lr=5e-3,1e-2,2e-2,4e-2 "$@"
-search scale=math/tiny row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_lr=5e-2,1e-1 "$@"
-"$PYTHON" -m experiments.rates .cache/rates_text
+search math row=full optim.full_lr=5e-4,1e-3,2e-3,4e-3 "$@"
+search math row=lora_all optim.adapter_lr=3e-3,5e-3,1e-2,2e-2 "$@"
+search math row=lora_xs_all optim.adapter_lr=5e-3,1e-2,2e-2,4e-2 "$@"
+search math row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_lr=5e-2,1e-1 "$@"
+for family in e2e instruct math; do "$PYTHON" -m experiments.rates ".cache/rates_$family"; done
