@@ -182,7 +182,11 @@ def environment(server: Server) -> dict[str, str]:
 def start(judging: Judging, server: Server, *more: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "experiments.judging", *arguments(judging, *more)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=environment(server), **pipes)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:  # a child of a background job would inherit that Ctrl-C is ignored
+        return subprocess.Popen(command, env=environment(server), **pipes)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def until(seconds: float, condition: object) -> None:
