@@ -12,7 +12,7 @@ ALPACA_NO_INPUT = (
 )
 
 MATH_SUFFIX = " Let's think step by step."
-"""Stands after the template in evaluation only: nothing in training teaches the model to expect it."""
+"""Stands after the template in evaluation only: nothing in the published training prepares for it."""
 
 MATH_STOPS = ("Instruction:", "Instruction", "Response:", "Response")
 """Generation ends before the first of these; an answer that uses such a word is cut there too."""
