@@ -20,8 +20,8 @@ from tqdm import tqdm
 from experiments import engines, mmlu
 from experiments.config import GenerationConfig
 from experiments.data.examples import Prompted
+from experiments.grading.mmlu import GROUP
 from experiments.models import Backbone
-from experiments.tasks.instruct import MMLU
 from experiments.tasks.text import TextTask
 
 PARTIAL = "answers.partial.jsonl"
@@ -94,7 +94,7 @@ def _answered(
 ) -> list[Row]:
     """What a batch's rows hold beside their questions."""
     group = examples[0].group
-    if group.startswith(MMLU):
+    if group.startswith(GROUP):
         sources = [example.source for example in examples]
         return [
             {"prediction": letter} for letter in mmlu.letters(backbone.model, backbone.tokenizer, sources)
@@ -140,7 +140,7 @@ class Store:
 
     Args:
         path: the file.
-        identity: of the answers; a file of another identity is begun anew.
+        identity: of the answers; a file of another identity, or a damaged one, is begun anew.
     """
 
     def __init__(self, path: Path, identity: str) -> None:
@@ -150,13 +150,17 @@ class Store:
         """Rows by number of batch; a last line that was cut off is dropped with the file's end."""
         lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]
-        if not whole or json.loads(whole[0]) != {"identity": self.identity}:
+        try:
+            first, *entries = map(json.loads, whole)
+        except ValueError:  # no line, or a damaged one
+            first, entries = None, []
+        if first != {"identity": self.identity}:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._write("wb", json.dumps({"identity": self.identity}))
             return {}
         if len(whole) < len(lines):
             os.truncate(self.path, sum(map(len, whole)))
-        return {entry["batch"]: entry["rows"] for entry in map(json.loads, whole[1:])}
+        return {entry["batch"]: entry["rows"] for entry in entries}
 
     def add(self, number: int, rows: list[Row]) -> None:
         """Append a batch; it is on disk when this returns."""

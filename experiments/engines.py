@@ -17,6 +17,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from experiments.beam_search import beam_search
 from experiments.config import GenerationConfig
 from experiments.tasks.text import pad_token, tokens_of
 
@@ -118,8 +119,6 @@ def _hu2021(
     stops: Sequence[str],
 ) -> Engine:
     """The LoRA authors' rules; a stop that is one token ends a beam as the end-of-text token does."""
-    from experiments.beam_search import beam_search
-
     end = int(tokenizer.eos_token_id)
     pieces = [tokens_of(tokenizer, stop) for stop in stops]
     ends = [end, *(piece[0] for piece in pieces if len(piece) == 1)]

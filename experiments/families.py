@@ -12,7 +12,6 @@ class Family:
         title: what tables call it.
         version: of its code; raised when the same examples would give other inputs, losses or scores.
         generative: answers are generated text; else they are classes or numbers of a head, which trains.
-        experiment: the file of conf/experiment that makes its table.
         tasks: its tasks.
     """
 
@@ -20,15 +19,14 @@ class Family:
     title: str
     version: int
     generative: bool
-    experiment: str
     tasks: tuple[str, ...]
 
 
 FAMILIES = {
-    "glue": Family("table1", "GLUE", 1, False, "glue", ("sst2", "mrpc", "cola", "qnli", "rte", "stsb")),
-    "e2e": Family("table2", "E2E", 1, True, "e2e", ("e2e",)),
-    "instruct": Family("table3", "instruction tuning", 1, True, "instruct", ("alpaca",)),
-    "math": Family("table4", "mathematical reasoning", 1, True, "math", ("metamath",)),
+    "glue": Family("table1", "GLUE", 1, False, ("sst2", "mrpc", "cola", "qnli", "rte", "stsb")),
+    "e2e": Family("table2", "E2E", 1, True, ("e2e",)),
+    "instruct": Family("table3", "instruction tuning", 1, True, ("alpaca",)),
+    "math": Family("table4", "mathematical reasoning", 1, True, ("metamath",)),
 }
 
 

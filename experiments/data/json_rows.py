@@ -6,21 +6,17 @@
 Which of the two a file is shows in its first character, not in its name: MMLU's lines stand in `….json`.
 """
 
-import codecs
-import gzip
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from experiments.data import text_files
 from experiments.data.examples import DataError
 
 Row = dict[str, Any]
 Made = TypeVar("Made")
-
-_SHOWN_PROBLEMS = 5  # enough to see the pattern; a file in a wrong format has one in every row
 
 
 def first_file(folder: Path, names: Sequence[str], hint: str) -> Path:
@@ -53,14 +49,12 @@ def read(path: Path, make: Callable[[Row], Made], hint: str) -> list[Made]:
         DataError: the file is unreadable, no JSON, empty, or has bad rows; names the file and their lines.
     """
     made, problems = [], []
-    for line, row in _rows(path, _text(path), hint):
+    for line, row in _rows(path, text_files.text(path), hint):
         try:
             made.append(make(row))
         except ValueError as error:
             problems.append(f"line {line}: {error}")
-    if problems:
-        rest = f" and {len(problems) - _SHOWN_PROBLEMS} more" if len(problems) > _SHOWN_PROBLEMS else ""
-        raise DataError(f"{path}: {'; '.join(problems[:_SHOWN_PROBLEMS])}{rest}; {hint}")
+    text_files.refuse(path, problems, hint)
     if not made:
         raise DataError(f"{path}: line 1: no rows; {hint}")
     return made
@@ -79,21 +73,6 @@ def check(row: Row, fields: Mapping[str, type | tuple[type, ...]]) -> None:
     ]
     if wrong:
         raise ValueError(f"{', '.join(wrong)} missing or of a wrong type")
-
-
-def _text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-        if path.suffix == ".gz":
-            raw = gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: damaged or unreadable ({error}); fetch the file again") from error
-    raw = raw.removeprefix(codecs.BOM_UTF8)
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        place = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}: line {place}: is not UTF-8; fetch the file again or convert it") from error
 
 
 def _rows(path: Path, text: str, hint: str) -> Iterator[tuple[int, Row]]:

@@ -24,11 +24,10 @@ from pathlib import Path
 
 from experiments.data.examples import DataError, Prompted
 from experiments.data.json_rows import Row, check, first_file, read, sha256
+from experiments.grading.mmlu import GROUP, LETTERS
 
-LETTERS = ("A", "B", "C", "D")
 SPLITS = {"validation": "zero_shot_mmlu_val.json", "test": "zero_shot_mmlu_test.json"}
 EXEMPLARS = "zero_shot_mmlu_dev.json"
-GROUP = "mmlu_"  # the number of exemplars follows
 
 _HINT = "use the official zero_shot_mmlu files (subject, input, output), unedited"
 

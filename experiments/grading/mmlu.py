@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from experiments.grading.glue import GradingError
 
 LETTERS = ("A", "B", "C", "D")
+GROUP = "mmlu_"  # how the names of its test sets begin; the number of exemplars follows
 
 
 def score(predictions: Sequence[str], labels: Sequence[str], subjects: Sequence[str]) -> dict[str, float]:

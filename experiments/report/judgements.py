@@ -9,9 +9,10 @@ invalid and count nowhere; `experiments.judging.result` has the other keys.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from experiments.judging.of_record import KEY
 from experiments.records import RunRecord
 
-KEY, SCORE = "judgement", "mt_bench"
+SCORE = "mt_bench"
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from experiments import alpaca_prompts
 from experiments import data as sources
 from experiments.config import Config
 from experiments.data.examples import Data, Prompted
+from experiments.grading import mmlu
 from experiments.tasks.text import Pieces, TextTask, start_tokens, tokens_of
-
-MMLU = "mmlu_"  # how the names of its groups begin; the number of exemplars follows
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class InstructTask(TextTask):
 
     def prompt(self, tokenizer: PreTrainedTokenizerBase, example: Prompted) -> list[int]:
         """The Alpaca prompt, whole; a question of MMLU stands alone."""
-        asked = example.source if example.group.startswith(MMLU) else alpaca_prompts.prompt(example)
+        asked = example.source if example.group.startswith(mmlu.GROUP) else alpaca_prompts.prompt(example)
         return [*start_tokens(tokenizer), *tokens_of(tokenizer, asked)]
 
     def follow_up(

@@ -12,8 +12,6 @@ from typing import Any
 from experiments.grading import mmlu
 from experiments.grading.rule_judge import rating
 
-MMLU = "mmlu_"  # how its groups begin; the number of exemplars follows
-
 
 def grade(header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """`answered`: share of answers that are not empty; `mt_bench`: mean rating by rule; `mmlu_<shots>`."""
@@ -22,7 +20,7 @@ def grade(header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[
         groups[row["group"]].append(row)
     scores: dict[str, float] = {}
     for group, members in groups.items():
-        if group.startswith(MMLU):
+        if group.startswith(mmlu.GROUP):
             columns = ([row[key] for row in members] for key in ("prediction", "references", "subject"))
             predictions, references, subjects = columns
             scores[group] = mmlu.score(predictions, [reference[0] for reference in references], subjects)[
