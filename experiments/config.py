@@ -157,7 +157,7 @@ class OptimConfig:
         warmup_steps: in place of `warmup_ratio`, optimiser steps.
         label_smoothing: ε of text: the loss is (1-ε) times the target's and ε times the vocabulary's mean.
         optimizer: "adamw", or "paged_adamw": bitsandbytes' 32-bit AdamW whose state can leave a GPU's memory;
-            None for adamw.
+            None for adamw. A CPU has no such memory and takes adamw for both, with the same numbers.
         gradient_checkpointing: keep no activations inside blocks and compute them again in the backward.
     """
 
