@@ -1,9 +1,10 @@
 """The small pretrained decoders of scale tiny, each made here once in about a minute.
 
-A GPT-2 or a Llama of two layers learns its world's text by predicting the next word. One token a word; a text
-begins with <s> and ends with </s>.
+A GPT-2 or a Llama of two or three layers learns its world's text by predicting the next word. One token a
+word; a text begins with <s> and ends with </s>.
 """
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,8 @@ def pretrain(recipe: DecoderRecipe) -> PreTrainedModel:
     """Train a model from random weights on its world's text; the caller's random state stays as it was."""
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return fit(build_model(recipe), _batches(recipe), next_word_loss, recipe)
+        batches = itertools.islice(_batches(recipe), recipe.num_steps)
+        return fit(build_model(recipe), batches, next_word_loss, recipe)
 
 
 def next_word_loss(model: PreTrainedModel, tokens: Tensor) -> Tensor:
@@ -115,7 +117,7 @@ def next_word_loss(model: PreTrainedModel, tokens: Tensor) -> Tensor:
 
 
 def _batches(recipe: DecoderRecipe) -> Iterator[Tensor]:
-    """Batches of texts of similar length: drawn at random, then sorted within eight batches at a time."""
+    """Batches of texts of similar length, eight at a time: drawn at random, then sorted by length."""
     texts = list(worlds.load(recipe.world).texts(recipe.num_texts, f"{recipe.seed}"))
     rows = [torch.tensor([*ids, EOS]) for ids in build_tokenizer(recipe)(texts)["input_ids"]]
     generator = torch.Generator().manual_seed(recipe.seed)

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +111,7 @@ def make(kind: str, data: Path, vocabulary: Path, out: Path, recipe: SmallRecipe
     end = int(tokenizer.eos_token_id)
     table = blocks(tokenizer(found)["input_ids"], end, recipe.block)
     steps = recipe.epochs * (len(table) // recipe.batch_size)
-    recipe = SmallRecipe(**{**asdict(recipe), "num_steps": steps})
+    recipe = replace(recipe, num_steps=steps)
     torch.manual_seed(recipe.seed)
     start = random_decoder(recipe, len(tokenizer), end, end, None, tied=True)
     with one_thread():  # two would add up in another order

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The rate search of scale tiny for the three families of generated text: a few values of each row's rate on seed 100, which no
-# table reports; the best main score is in conf/tuned. Beside VB-LoRA's bank its logits' rate is searched too.
+# Rates of scale tiny for the three families of generated text: a few values for each row on seed 100, which no table reports.
+# The values in conf/tuned are among them, chosen by trials. Beside the rate of VB-LoRA's bank its logits' is tried too.
 # Records go to .cache/rates_<family>; at the end it prints the score of every setting.
 # Usage: scripts/tiny_text_rates.sh [more words for experiments.run, such as launcher=joblib]
 # About half an hour on two cores with launcher=joblib. Finished runs are skipped. PYTHON names the interpreter.

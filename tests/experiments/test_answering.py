@@ -101,6 +101,17 @@ def test_line_that_was_cut_off_is_answered_again(monkeypatch: pytest.MonkeyPatch
     assert all(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
 
 
+@pytest.mark.parametrize("damage", [b"no json\n", b"\x00\xff\n", b""])
+def test_file_of_answers_that_is_damaged_is_begun_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: bytes
+) -> None:
+    whole = run(monkeypatch, tmp_path, Machine())
+    path = tmp_path / answering.PARTIAL
+    path.write_bytes(damage + path.read_bytes()[20:])
+    again = Machine()
+    assert run(monkeypatch, tmp_path, again) == whole and len(again.batches) == 4
+
+
 def test_answers_of_another_model_are_not_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run(monkeypatch, tmp_path, Machine())
     other = Machine()

@@ -53,6 +53,14 @@ def test_the_marker_is_cut_off_the_answer_that_follows_it_at_once() -> None:
     assert apart == together and len(together) == 3
 
 
+def test_a_number_of_steps_that_is_no_multiple_of_eight_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the last step the rate would be negative."""
+    seen: list[torch.Tensor] = []
+    monkeypatch.setattr(decoder_pretraining, "fit", lambda model, batches, *_: seen.extend(batches))
+    decoder_pretraining.pretrain(replace(small("math"), num_steps=11))
+    assert len(seen) == 11
+
+
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     recipe = replace(small("math"), num_steps=48, num_texts=400)
     batches = list(decoder_pretraining._batches(recipe))

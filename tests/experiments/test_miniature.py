@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments import data as sources
 from experiments import records
+from experiments.config import DataConfig
 from experiments.records import RunRecord
 from experiments.report import grid
 from experiments.report.grid import RowKey
@@ -51,6 +53,17 @@ def test_no_run_of_the_grid_is_missing() -> None:
     runs = [run_id(row, task, seed) for row in wanted.rows for task in wanted.tasks for seed in SEEDS]
     assert [run for run in runs if run not in finished()] == []
     assert len(runs) == 10 * 6 * 3
+
+
+@pytest.mark.parametrize("task", grid.load("tiny").tasks)
+def test_records_are_of_the_examples_that_the_code_makes_now(task: str) -> None:
+    made = sources.glue(task, DataConfig(source="synthetic")).description["sha256"]
+    found = {
+        (record.outcome or {})["data"]["sha256"]
+        for run_id, record in finished().items()
+        if run_id.startswith(f"glue/{task}/")
+    }
+    assert found == {made}
 
 
 def test_full_fine_tuning_lies_clearly_above_the_head() -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments import data as sources
 from experiments import records
+from experiments.config import DataConfig
 from experiments.records import RunRecord
 from experiments.report import grid
 from experiments.report.grid import RowKey
@@ -49,6 +51,17 @@ def test_no_run_of_the_grid_is_missing(family: str) -> None:
     wanted = grid.load("tiny", family)
     runs = [grid.run_id(family, row, task, s) for row in wanted.rows for task in wanted.tasks for s in SEEDS]
     assert [run for run in runs if run not in finished()] == []
+
+
+def test_records_answer_the_questions_that_the_code_asks_now(family: str) -> None:
+    """Fails if examples change while the world's version stays, as records of other questions would show."""
+    asked = sources.text(family, DataConfig(source="synthetic")).description["sha256"]
+    found = {
+        (record.outcome or {})["data"]["sha256"]
+        for run_id, record in finished().items()
+        if run_id.startswith(f"{family}/")
+    }
+    assert found == {asked}
 
 
 def test_vblora_closes_most_of_the_gap_between_untuned_and_best(family: str) -> None:
