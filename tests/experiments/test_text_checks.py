@@ -32,7 +32,7 @@ GLUE = ["row=vblora_qv", "task=cola"]
         ([*E2E, "optim.label_smoothing=1.0"], "optim.label_smoothing: 1.0 is outside"),
         (
             [*MATH, "generation.max_new_tokens_of.math=0"],
-            "generation.max_new_tokens_of.math: 0 is out of range",
+            "max_new_tokens_of.math: 0 is out of range",
         ),
         ([*MATH, "row=head"], "method: a language model has no head to train alone"),
         ([*MATH, "row=full", "model.quantization=nf4"], "model.quantization: nf4 weights cannot be trained"),
