@@ -41,11 +41,7 @@ class Encoded:
         return len(self.lengths)
 
     def batch(self, indices: Sequence[int]) -> dict[str, Any]:
-        """The inputs and labels of some examples, padded on the right, with the mask that hides it.
-
-        Text has `logits_to_keep` too: the number of last places from the first on that tells a token which is
-        learned. For the places before, which only read prompts, the logits need not be computed.
-        """
+        """The inputs and labels of some examples, padded on the right, with the mask that hides it."""
         lengths = torch.from_numpy(self.lengths[np.asarray(indices)])
         width = self.pad_to or int(lengths.max())
         rows = torch.as_tensor(indices)
@@ -53,10 +49,7 @@ class Encoded:
         batch["attention_mask"] = (torch.arange(width) < lengths[:, None]).long()
         if self.labels.dim() == 1:
             return batch | {"labels": self.labels[rows]}
-        labels = self.labels[rows, :width].long()
-        learned = (labels != IGNORED).any(dim=0).nonzero()
-        first = int(learned[0]) if len(learned) else width - 1
-        return batch | {"labels": labels, "logits_to_keep": width - first + 1}
+        return batch | {"labels": self.labels[rows, :width].long()}
 
 
 def encode(

@@ -27,6 +27,7 @@ from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_N
 
 from experiments.batches import EpochSampler
 from experiments.checkpoints import CheckpointError, CheckpointWarning, Folder, num_bytes
+from experiments.learned_places import logits_of_learned
 from experiments.run_state import Progress, packed, put_back, random_states, trained
 from experiments.tasks.base import Answer
 
@@ -131,6 +132,11 @@ class GroupTrainer(Trainer):
     def _loss(self, outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
         count = len(labels) if num_items_in_batch is None else num_items_in_batch
         return self.hooks.loss(outputs["logits"], labels, count)
+
+    def compute_loss(self, model: nn.Module, inputs: Any, *arguments: Any, **keywords: Any) -> Any:
+        """The stock loss, of the logits that it needs alone."""
+        with logits_of_learned(self._parts()[0], inputs.get("labels")):
+            return super().compute_loss(model, inputs, *arguments, **keywords)
 
     # -- a loss that is not finite
 

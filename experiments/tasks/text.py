@@ -16,10 +16,11 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase
 
 from experiments import prompts
-from experiments.batches import IGNORED, Encoded, encode_text
+from experiments.batches import Encoded, encode_text
 from experiments.config import DataConfig
 from experiments.data.examples import Data, Prompted
 from experiments.families import FAMILIES
+from experiments.learned_places import learned_places
 from experiments.tasks.base import Answer, Scale
 
 VALIDATION_METRIC = "log_likelihood"
@@ -103,22 +104,26 @@ class TextTask:
         """Σ over answer tokens of (1-ε)·(-log p(token)) + ε·(mean of -log p over all words), over `count`.
 
         Source of the smoothing: Szegedy et al. 2016, as torch and the LoRA authors' GPT-2 code have it.
+
+        Args:
+            logits: at the N places whose next token is learned, in the order of `learned_places`: (N, V).
+            targets: the tokens, (B, T), `IGNORED` where nothing is learned.
+            count: what the sum is divided by, the tokens learned in an optimiser step.
         """
-        before, after = _aligned(logits, targets)
         total: Tensor = cross_entropy(
-            before.flatten(0, 1),
-            after.flatten(),
-            ignore_index=IGNORED,
-            reduction="sum",
-            label_smoothing=self.label_smoothing,
+            logits.float(), _learned(targets), reduction="sum", label_smoothing=self.label_smoothing
         )
         return total / count
 
     def keep(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Of each example the log-likelihood of its answer and its number of tokens: (B, 2)."""
-        before, after = _aligned(logits, targets)
-        losses = cross_entropy(before.transpose(1, 2), after, ignore_index=IGNORED, reduction="none")
-        return torch.stack([-losses.sum(dim=1), (after != IGNORED).sum(dim=1)], dim=1)
+        """Of each example the log-likelihood of its answer and its number of tokens: (B, 2).
+
+        Arguments as for `loss`.
+        """
+        likelihoods = -cross_entropy(logits.float(), _learned(targets), reduction="none")
+        rows = learned_places(targets).nonzero()[:, 0]
+        sums = likelihoods.new_zeros(len(targets)).index_add_(0, rows, likelihoods)
+        return torch.stack([sums, rows.bincount(minlength=len(targets))], dim=1)
 
     def answers(self, outputs: np.ndarray, examples: Sequence[Prompted], scale: Scale) -> list[Answer]:
         """One row an example: its log-likelihood, and as its label the tokens."""
@@ -133,9 +138,9 @@ class TextTask:
         return {VALIDATION_METRIC: sum(predictions) / max(1.0, sum(labels))}
 
 
-def _aligned(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits, in float32, beside the token that each foretells; logits may be of the last places alone."""
-    return logits[:, :-1].float(), targets[:, -logits.shape[1] :][:, 1:]
+def _learned(targets: Tensor) -> Tensor:
+    """The learned tokens, in the order of their places: (N,)."""
+    return targets[:, 1:][learned_places(targets)[:, :-1]]
 
 
 def pad_token(tokenizer: PreTrainedTokenizerBase) -> int:

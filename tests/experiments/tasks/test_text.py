@@ -55,6 +55,12 @@ def sample() -> tuple[Tensor, Tensor]:
     return torch.randn(3, 6, 11), targets
 
 
+def at_learned(logits: Tensor, targets: Tensor) -> Tensor:
+    """The logits before each learned token, found place by place."""
+    rows, places = (targets[:, 1:] != IGNORED).nonzero(as_tuple=True)
+    return torch.stack([logits[row, place] for row, place in zip(rows, places, strict=True)])
+
+
 def test_loss_is_the_models_own_without_smoothing() -> None:
     """transformers computes the mean over tokens; the sum over all is divided by `count` here."""
     _, targets = sample()
@@ -62,7 +68,7 @@ def test_loss_is_the_models_own_without_smoothing() -> None:
     model = LlamaForCausalLM(LlamaConfig(vocab_size=11, **sizes))
     out = model(targets.clamp(min=0), labels=targets)
     count = int((targets[:, 1:] != IGNORED).sum())
-    torch.testing.assert_close(task().loss(out.logits, targets, count), out.loss)
+    torch.testing.assert_close(task().loss(at_learned(out.logits, targets), targets, count), out.loss)
 
 
 def test_smoothed_loss_is_the_formula() -> None:
@@ -73,12 +79,13 @@ def test_smoothed_loss_is_the_formula() -> None:
             if targets[row, place] != IGNORED:
                 logs = log_softmax(logits[row, place - 1], dim=-1)
                 total += float(0.9 * -logs[targets[row, place]] + 0.1 * -logs.mean())
-    assert float(task(0.1).loss(logits, targets, 4)) == pytest.approx(total / 4, rel=1e-5)
+    loss = task(0.1).loss(at_learned(logits, targets), targets, 4)
+    assert float(loss) == pytest.approx(total / 4, rel=1e-5)
 
 
 def test_likelihood_is_kept_by_example_and_scored_by_token() -> None:
     logits, targets = sample()
-    kept = task().keep(logits, targets)
+    kept = task().keep(at_learned(logits, targets), targets)
     logs = log_softmax(logits, dim=-1)
     by_hand = sum(float(logs[0, place - 1, targets[0, place]]) for place in range(3, 6))
     assert kept.shape == (3, 2)
@@ -93,22 +100,5 @@ def test_certain_model_has_likelihood_zero() -> None:
     targets = torch.tensor([[IGNORED, 2, 3]])
     logits = torch.full((1, 3, 5), -100.0)
     logits[0, 0, 2] = logits[0, 1, 3] = 100.0
-    kept = task().keep(logits, targets).numpy()
+    kept = task().keep(at_learned(logits, targets), targets).numpy()
     assert math.isclose(float(np.abs(kept[0, 0])), 0.0) and kept[0, 1] == 2
-
-
-def test_logits_are_asked_for_where_something_is_learned_and_the_loss_is_the_same() -> None:
-    """Llama 2's class, as all of transformers' decoders, computes the logits of the last places alone."""
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=11, **sizes))
-    encoded = encode_text([[1, 2, 3, 4], [5, 6, 7]], [[8, 9], [10]], pad=0, max_length=10)
-    batch = encoded.batch([0, 1])
-    labels = batch.pop("labels")
-    assert batch["logits_to_keep"] == 6 - 3 + 1
-    few = model(**batch).logits
-    batch.pop("logits_to_keep")
-    all_of_them = model(**batch).logits
-    assert few.shape[1] == 4 and all_of_them.shape[1] == 6
-    torch.testing.assert_close(task(0.1).loss(few, labels, 3), task(0.1).loss(all_of_them, labels, 3))
-    torch.testing.assert_close(task().keep(few, labels), task().keep(all_of_them, labels))

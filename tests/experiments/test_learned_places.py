@@ -1,0 +1,84 @@
+"""Logits at learned places alone are those of the whole model; nothing else changes."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
+
+import vblora
+from experiments.batches import IGNORED
+from experiments.learned_places import learned_places, logits_of_learned
+
+SMALL = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+TOKENS = torch.tensor([[1, 2, 3, 4, 8], [5, 6, 10, 0, 0]])
+LABELS = torch.tensor([[IGNORED, IGNORED, 3, 4, 8], [IGNORED, 6, IGNORED, IGNORED, IGNORED]])
+PLACES = [(0, 1), (0, 2), (0, 3), (1, 0)]
+
+
+def models() -> dict[str, Any]:
+    torch.manual_seed(0)
+    gemma = SMALL | {"num_key_value_heads": 1, "head_dim": 8, "final_logit_softcapping": 0.05}
+    return {
+        "gpt2": GPT2LMHeadModel(GPT2Config(vocab_size=11, n_embd=16, n_layer=1, n_head=2)),
+        "llama": LlamaForCausalLM(LlamaConfig(vocab_size=11, **SMALL)),
+        "gemma2": Gemma2ForCausalLM(Gemma2Config(vocab_size=11, **gemma)),
+    }
+
+
+def chosen(model: Any) -> Tensor:
+    with logits_of_learned(model, LABELS):
+        logits: Tensor = model(TOKENS).logits
+    return logits
+
+
+def test_places_are_those_before_learned_tokens() -> None:
+    assert list(map(tuple, learned_places(LABELS).nonzero().tolist())) == PLACES
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2"])
+def test_they_are_the_whole_models(name: str) -> None:
+    """Gemma 2 bends its logits after the layer, which is done to the chosen ones too."""
+    model = models()[name].eval()
+    whole = model(TOKENS).logits
+    assert chosen(model).shape == (4, 11)
+    torch.testing.assert_close(chosen(model), torch.stack([whole[place] for place in PLACES]))
+    assert model(TOKENS).logits.shape == whole.shape  # outside nothing is chosen
+
+
+def test_an_adapter_on_the_layer_of_logits_adds_to_the_chosen() -> None:
+    model = models()["llama"].eval()
+    vblora.attach(
+        model, vblora.VBLoRAConfig(rank=2, num_vectors=4, vector_length=1, targets=["lm_head", "q_proj"])
+    )
+    whole = model(TOKENS).logits
+    torch.testing.assert_close(chosen(model), torch.stack([whole[place] for place in PLACES]))
+
+
+def test_the_layer_is_as_it_was_after_an_error() -> None:
+    model = models()["llama"].eval()
+    with pytest.raises(ZeroDivisionError), logits_of_learned(model, LABELS):
+        raise ZeroDivisionError
+    assert model(TOKENS).logits.shape == (2, 5, 11)
+
+
+def test_nothing_learned_gives_no_logits() -> None:
+    model = models()["llama"].eval()
+    with logits_of_learned(model, torch.full_like(TOKENS, IGNORED)):
+        assert model(TOKENS).logits.shape == (0, 11)
+
+
+def test_a_classifier_is_left_alone() -> None:
+    model = RobertaForSequenceClassification(RobertaConfig(vocab_size=11, **SMALL)).eval()
+    with logits_of_learned(model, torch.tensor([0, 1])):
+        assert model(TOKENS).logits.shape == (2, 2)
