@@ -4,17 +4,8 @@ from typing import Any
 
 import pytest
 import torch
+import transformers as hf
 from torch import Tensor
-from transformers import (
-    Gemma2Config,
-    Gemma2ForCausalLM,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    RobertaConfig,
-    RobertaForSequenceClassification,
-)
 
 import vblora
 from experiments.batches import IGNORED
@@ -30,9 +21,9 @@ def models() -> dict[str, Any]:
     torch.manual_seed(0)
     gemma = SMALL | {"num_key_value_heads": 1, "head_dim": 8, "final_logit_softcapping": 0.05}
     return {
-        "gpt2": GPT2LMHeadModel(GPT2Config(vocab_size=11, n_embd=16, n_layer=1, n_head=2)),
-        "llama": LlamaForCausalLM(LlamaConfig(vocab_size=11, **SMALL)),
-        "gemma2": Gemma2ForCausalLM(Gemma2Config(vocab_size=11, **gemma)),
+        "gpt2": hf.GPT2LMHeadModel(hf.GPT2Config(vocab_size=11, n_embd=16, n_layer=1, n_head=2)),
+        "llama": hf.LlamaForCausalLM(hf.LlamaConfig(vocab_size=11, **SMALL)),
+        "gemma2": hf.Gemma2ForCausalLM(hf.Gemma2Config(vocab_size=11, **gemma)),
     }
 
 
@@ -79,6 +70,6 @@ def test_nothing_learned_gives_no_logits() -> None:
 
 
 def test_a_classifier_is_left_alone() -> None:
-    model = RobertaForSequenceClassification(RobertaConfig(vocab_size=11, **SMALL)).eval()
+    model = hf.RobertaForSequenceClassification(hf.RobertaConfig(vocab_size=11, **SMALL)).eval()
     with logits_of_learned(model, torch.tensor([0, 1])):
         assert model(TOKENS).logits.shape == (2, 2)
