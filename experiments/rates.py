@@ -3,7 +3,8 @@
     python -m experiments.rates .cache/rates --scale tiny
 
 Each line holds the rates of one setting, as the records hold them. Settings that were tried
-on more seeds come first; only among those with the most can a row's best be.
+on more seeds come first; only among those with the most can a row's best be. With --held-out what is compared
+is the mean log-likelihood of a token of the held-out texts, x100, so that no test set has a part in it.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from statistics import mean
 from experiments import records
 from experiments.families import FAMILIES
 from experiments.records import RunRecord
+from experiments.tasks.text import VALIDATION_METRIC
 
 Row = tuple[str, str, str]
 Scores = dict[str, dict[int, float]]
@@ -23,8 +25,13 @@ RATES = ("full_lr", "bank_lr", "logits_lr", "adapter_lr", "head_lr")
 TASKS = tuple(task for family in FAMILIES.values() for task in family.tasks)
 
 
-def collect(found: Iterable[RunRecord]) -> dict[Row, dict[str, Scores]]:
-    """Scores of finished runs by row (model, method, targets), rates, task of the search, and seed."""
+def collect(found: Iterable[RunRecord], held_out: bool = False) -> dict[Row, dict[str, Scores]]:
+    """Scores of finished runs by row (model, method, targets), rates, task of the search, and seed.
+
+    Args:
+        found: the search's records.
+        held_out: compare what was measured while training, after the last epoch, not the test set's score.
+    """
     done = [(r.identity, r.config["optim"], r.outcome) for r in found if r.outcome is not None]
     tasks = [task for task in TASKS if any(identity.task == task for identity, *_ in done)]
     rows: dict[Row, dict[str, Scores]] = defaultdict(
@@ -33,7 +40,8 @@ def collect(found: Iterable[RunRecord]) -> dict[Row, dict[str, Scores]]:
     for identity, optim, outcome in done:
         rates = ", ".join(f"{name} {optim[name]:g}" for name in RATES if optim[name] is not None)
         scores = rows[identity.model, identity.method, identity.targets][rates][identity.task]
-        scores[identity.seed] = outcome["scores"][outcome["metric"]]
+        last = outcome["last_scores"][VALIDATION_METRIC] if held_out else None
+        scores[identity.seed] = outcome["scores"][outcome["metric"]] if last is None else last
     return rows
 
 
@@ -64,11 +72,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The table of a rate search, as Markdown.")
     parser.add_argument("root", type=Path, help="folder of the search's records")
     parser.add_argument("--scale", default="tiny", help="scale of the search")
+    parser.add_argument("--held-out", action="store_true", help="compare the likelihood of held-out texts")
     args = parser.parse_args()
     found = records.find([args.root], args.scale)
     for problem in found.problems:
         print(f"left out: {problem.path}: {problem.message}")
-    print("\n".join(lines(collect(found.records))))
+    print("\n".join(lines(collect(found.records, args.held_out))))
 
 
 if __name__ == "__main__":

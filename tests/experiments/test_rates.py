@@ -43,6 +43,14 @@ def test_a_search_on_two_tasks_has_the_mean_of_the_two() -> None:
     assert table[2] == f"{START} 0.1, head_lr 0.01 | 1 | **37.5** | 25.0 | 50.0 |"
 
 
+def test_held_out_likelihood_is_compared_instead_of_the_test_score() -> None:
+    runs = [run("cola", 0.1, 0.9), run("cola", 0.2, 0.5)]
+    for record, likelihood in zip(runs, (-2.0, -1.5), strict=True):
+        record.outcome |= {"last_scores": {"log_likelihood": likelihood}}
+    best = rates.lines(rates.collect(runs, held_out=True))[2]
+    assert best == f"{START} 0.2, head_lr 0.01 | 1 | **-150.0** | -150.0 |"
+
+
 def test_empty_folder_prints_an_empty_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,38 @@
+"""Grading of mixed answers to GSM8K's and MATH's test sets by all three rules, in several processes and one.
+
+Half of the answers are the sets' own solutions, half are those of other problems, so that equal and unequal
+formulas are compared.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.alternating import alternate
+from experiments.data import math
+from experiments.grading.math import scoring
+
+
+def rows(data: Path, most: int | None = None) -> list[dict[str, Any]]:
+    """Answers as `experiments.grading.math` takes them: at even places right, at odd ones the neighbour's."""
+    examples = math.local_splits(data, "gsm8k", None, 0)["test"]
+    chosen = examples[:: max(1, len(examples) // most) if most else 1]
+    return [
+        {"index": i, "group": own.group, "references": own.references, "prediction": given.target}
+        for i, own in enumerate(chosen)
+        for given in [chosen[(i + 1) % len(chosen)] if i % 2 else own]
+    ]
+
+
+def measure(data: Path, rounds: int, workers: int, most: int | None = None) -> Mapping[str, Any]:
+    """One process beside `workers`; their verdicts must be the same.
+
+    Raises:
+        RuntimeError: they are not.
+    """
+    answers = rows(data, most)
+    if scoring.grade(answers, 1).verdicts != scoring.grade(answers, workers).verdicts:
+        raise RuntimeError("verdicts depend on the number of processes; report it as a fault")
+    counts = {"1 process": 1, f"{workers} processes": workers}
+    sides = {name: lambda number=number: scoring.grade(answers, number) for name, number in counts.items()}
+    return {"GSM8K and MATH": {"unit": "answers", "amount": len(answers), "sides": alternate(sides, rounds)}}
