@@ -48,7 +48,7 @@ GRID = trap 'exit 130' INT; status=0; for sweep in "$(GRID_OF)" $(ALSO_$(FAMILY)
 
 REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math
 
-.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge plan status tables check check-results scripts clean
+.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status tables check check-results scripts clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -68,7 +68,7 @@ env: $(ENVIRONMENT)  ## make .venv from requirements.lock; CPU=1 takes torch's C
 lint: $(ENVIRONMENT)  ## ruff: rules, import order, format
 	$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
 
-types: $(ENVIRONMENT)  ## mypy, strict, on both packages
+types: $(ENVIRONMENT)  ## mypy, strict, on the packages
 	$(RUN) -m mypy
 
 test: $(ENVIRONMENT)  ## the tests: no network, no GPU
@@ -93,6 +93,9 @@ $(REPRODUCE): $(ENVIRONMENT)
 
 judge: $(ENVIRONMENT)  ## rate MT-Bench's answers with a judge model; ARGS='--help' says how
 	$(RUN) -m experiments.judging $(ARGS)
+
+bench: $(ENVIRONMENT)  ## measure speed side by side; ARGS='--help' says what there is to measure
+	$(RUN) -m benchmarks $(ARGS)
 
 plan: $(ENVIRONMENT)  ## what the grid of FAMILY's table would run, what is done, GPU hours, disk
 	$(call TABLE,plan) $(REPORT)
