@@ -21,6 +21,7 @@ search instruct row=vera_all optim.adapter_lr=3e-2,6e-2,1e-1 "$@"
 search instruct row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_lr=2e-2,5e-2,1e-1 "$@"
 
 search math row=full optim.full_lr=5e-4,1e-3,2e-3,4e-3 "$@"
+search math row=full model=tiny_llama_scratch optim.full_lr=1e-3,3e-3,6e-3 "$@"
 search math row=lora_all optim.adapter_lr=3e-3,5e-3,1e-2,2e-2 "$@"
 search math row=lora_xs_all optim.adapter_lr=5e-3,1e-2,2e-2,4e-2 "$@"
 search math row=vblora_all optim.bank_lr=1e-2,2e-2,4e-2 optim.logits_lr=5e-2,1e-1 "$@"

@@ -27,9 +27,17 @@ class RowKey(NamedTuple):
 # never pretrained.
 CONTROLS = {
     "glue": (RowKey("tiny_roberta", "head", "none"), RowKey("tiny_scratch", "vblora", "qv")),
-    "e2e": (RowKey("tiny_gpt2", "none", "none"), RowKey("tiny_gpt2_scratch", "vblora", "all")),
+    "e2e": (
+        RowKey("tiny_gpt2", "none", "none"),
+        RowKey("tiny_gpt2_scratch", "vblora", "all"),
+        RowKey("tiny_gpt2_scratch", "full", "full"),
+    ),
     "instruct": (RowKey("tiny_llama", "none", "none"), RowKey("tiny_llama_scratch", "vblora", "all")),
-    "math": (RowKey("tiny_llama", "none", "none"), RowKey("tiny_llama_scratch", "vblora", "all")),
+    "math": (
+        RowKey("tiny_llama", "none", "none"),
+        RowKey("tiny_llama_scratch", "vblora", "all"),
+        RowKey("tiny_llama_scratch", "full", "full"),
+    ),
 }
 
 

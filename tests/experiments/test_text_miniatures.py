@@ -72,10 +72,11 @@ def test_vblora_closes_most_of_the_gap_between_untuned_and_best(family: str) -> 
     assert ours - untuned >= 0.8 * (best - untuned)
 
 
-def test_without_pretraining_vblora_falls_far_behind(family: str) -> None:
+def test_without_pretraining_all_falls_far_behind(family: str) -> None:
     model = FAMILIES[family][2]
-    ours, scratch = (score(family, RowKey(name, "vblora", "all")) for name in (model, f"{model}_scratch"))
-    assert ours - scratch >= 0.3
+    ours = score(family, RowKey(model, "vblora", "all"))
+    scratch = [row for row in grid.load("tiny", family).rows if row.model == f"{model}_scratch"]
+    assert scratch and all(ours - score(family, row) >= 0.3 for row in scratch)
 
 
 def test_vblora_stores_the_least_of_the_adapters_that_adapt_every_layer(family: str) -> None:
