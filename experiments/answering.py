@@ -25,6 +25,7 @@ from experiments.models import Backbone
 from experiments.tasks.text import TextTask
 
 PARTIAL = "answers.partial.jsonl"
+_FOR_VLLM = 512  # prompts at a time, which it batches by itself; so many answers a kill can cost
 
 
 class AnsweringError(ValueError):
@@ -55,7 +56,8 @@ def answer(
     model = backbone.model.eval()
     use_cache, model.config.use_cache = model.config.use_cache, True
     prompts = [task.prompt(backbone.tokenizer, example) for example in examples]
-    batches = list(_batches(examples, prompts, config.batch_size))
+    size = max(config.batch_size, _FOR_VLLM) if config.engine == "vllm" else config.batch_size
+    batches = list(_batches(examples, prompts, size))
     engine = engines.build(model, backbone.tokenizer, config, task.stops)
     store = Store(folder / PARTIAL, _digest(identity, prompts, config))
     done = store.read()
@@ -96,9 +98,9 @@ def _answered(
     group = examples[0].group
     if group.startswith(GROUP):
         sources = [example.source for example in examples]
-        return [
-            {"prediction": letter} for letter in mmlu.letters(backbone.model, backbone.tokenizer, sources)
-        ]
+        most = int(min(mmlu.MAX_LENGTH, _places(backbone)))
+        letters = mmlu.letters(backbone.model, backbone.tokenizer, sources, max_length=most)
+        return [{"prediction": letter} for letter in letters]
     wanted = config.max_new_tokens_of.get(group, config.max_new_tokens)
     first = _texts(backbone, task, engine, prompts, wanted)
     follow_ups = [
@@ -116,8 +118,8 @@ def _answered(
 def _texts(
     backbone: Backbone, task: TextTask, engine: engines.Engine, prompts: Sequence[list[int]], wanted: int
 ) -> list[str]:
-    """Generated and finished; a model has no place for tokens beyond its positions."""
-    places = getattr(backbone.model.config, "max_position_embeddings", math.inf)
+    """Generated and finished."""
+    places = _places(backbone)
     longest = max(map(len, prompts))
     if longest >= places:
         raise AnsweringError(
@@ -127,6 +129,11 @@ def _texts(
     tokens = engine(prompts, int(min(wanted, places - longest)))
     texts = backbone.tokenizer.batch_decode(tokens, skip_special_tokens=True)
     return [task.finish(text) for text in texts]
+
+
+def _places(backbone: Backbone) -> float:
+    """Tokens that the model has positions for."""
+    return float(getattr(backbone.model.config, "max_position_embeddings", math.inf))
 
 
 def _row(index: int, example: Prompted, found: Row) -> Row:

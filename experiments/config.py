@@ -194,7 +194,7 @@ class GenerationConfig:
         length_penalty: of beam search: scores are divided by length to this power.
         no_repeat_ngram_size: no n-gram of so many tokens twice; 0 for no such rule.
         max_new_tokens: of an answer; `max_new_tokens_of` names test sets with another number.
-        batch_size: prompts generated together; they are sorted by length first.
+        batch_size: prompts generated together; they are sorted by length first. vLLM gets at least 512.
         merge: add the adapter to the weights first, as published for math.
         epoch: whose weights answer: "last", or "best" by the likelihood of the held-out examples.
     """

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from experiments.data.mmlu import with_fewer
 from experiments.grading.mmlu import LETTERS
 
 MAX_LENGTH = 2048  # tokens of a prompt, the released code's mmlu_source_max_len
@@ -41,16 +42,19 @@ def letters(
         tokenizer: the model's; its padding side does not matter.
         prompts: each ends in "Answer:".
         batch_size: prompts of one forward.
-        max_length: tokens of a prompt, the beginning-of-text token included.
-        cut: which end a longer prompt loses: "start" keeps the question; "end" is what the released code
-            does, which then reads the letter in the middle of a text.
+        max_length: tokens of a prompt, the beginning-of-text token included; a longer prompt loses its last
+            exemplars, as many as it must.
+        cut: which end of a question loses tokens if it is too long alone: "start" keeps its options; "end" is
+            what the released code does, which then reads the letter in the middle of a text.
 
     Raises:
         MmluError: the letters are not four different tokens, or a setting is out of range.
     """
     if batch_size < 1:
         raise MmluError(f"batch_size is {batch_size}; choose 1 or more")
-    encoded = [encode(tokenizer, prompt, max_length, cut) for prompt in prompts]
+    encoded = [
+        encode(tokenizer, shortened(tokenizer, prompt, max_length), max_length, cut) for prompt in prompts
+    ]
     order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i]))  # little padding, most memory first
     found: dict[int, str] = {}
     for start in range(0, len(order), batch_size):
@@ -122,10 +126,14 @@ def encode(
     return begin + (tokens[-room:] if cut == "start" else tokens[:room])
 
 
-def num_cut(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], max_length: int = MAX_LENGTH) -> int:
-    """How many prompts `letters` would cut; worth a place in the record."""
-    longest = max_length - (tokenizer.bos_token_id is not None)
-    return sum(len(tokenizer(prompt, add_special_tokens=False)["input_ids"]) > longest for prompt in prompts)
+def shortened(tokenizer: PreTrainedTokenizerBase, prompt: str, max_length: int = MAX_LENGTH) -> str:
+    """The prompt with as many exemplars as fit, as in Hendrycks et al. 2021; else the question alone."""
+    room = max_length - (tokenizer.bos_token_id is not None)
+    chosen = prompt
+    for chosen in with_fewer(prompt):
+        if len(tokenizer(chosen, add_special_tokens=False)["input_ids"]) <= room:
+            break
+    return chosen
 
 
 def letter_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:

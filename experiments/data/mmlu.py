@@ -11,15 +11,16 @@ One question a line; a prompt is a heading, an empty line and the question:
 
 A prompt with exemplars has the heading once, then each exemplar followed by its letter and an empty line,
 then the question. Hendrycks et al. 2021 drop exemplars from the end until a prompt fits into the model's
-context. The published five-shot files do the same: up to the first subject with long texts they are as long
-as this build to the byte, and there they hold two or three exemplars instead of five. That is about 2,048
-tokens, though cutting by Llama 2's own does not give the very same file.
+context (`with_fewer`). The published five-shot files do the same: up to the first subject with long texts
+they are as long as this build to the byte, and there they hold two or three exemplars instead of five. That
+is about 2,048 tokens, though cutting by Llama 2's own does not give the very same file.
 
 Source: https://github.com/artidoro/qlora (data/mmlu), https://github.com/hendrycks/test.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments.data.examples import DataError, Prompted
@@ -29,19 +30,17 @@ from experiments.grading.mmlu import GROUP, LETTERS
 SPLITS = {"validation": "zero_shot_mmlu_val.json", "test": "zero_shot_mmlu_test.json"}
 EXEMPLARS = "zero_shot_mmlu_dev.json"
 
+_END_OF_EXEMPLAR = re.compile(rf"(?<=\nAnswer: [{''.join(LETTERS)}])\n\n")
 _HINT = "use the official zero_shot_mmlu files (subject, input, output), unedited"
 
 
-def questions(
-    root: Path, split: str, shots: int = 0, fits: Callable[[str], bool] | None = None
-) -> list[Prompted]:
+def questions(root: Path, split: str, shots: int = 0) -> list[Prompted]:
     """The questions of one split: `source` is the whole prompt, `references` the letter, facts the subject.
 
     Args:
         root: the folder that holds mmlu/.
         split: "validation" or "test".
         shots: exemplars before each question, 0 to 5.
-        fits: whether a prompt fits into the model's context; exemplars are dropped until it does.
 
     Raises:
         DataError: a file is missing, damaged or not in its official form, or has too few exemplars.
@@ -49,19 +48,12 @@ def questions(
     paths = files(root, split, shots)
     found = read(paths[split], _question, _HINT)
     if shots:
-        found = with_exemplars(found, read(paths["dev"], _question, _HINT), shots, fits)
+        found = with_exemplars(found, read(paths["dev"], _question, _HINT), shots)
     return found
 
 
-def with_exemplars(
-    asked: Sequence[Prompted],
-    exemplars: Sequence[Prompted],
-    shots: int,
-    fits: Callable[[str], bool] | None = None,
-) -> list[Prompted]:
-    """Every question behind the first `shots` exemplars of its subject, fewer where more do not fit.
-
-    A question that does not fit even alone stays as it is.
+def with_exemplars(asked: Sequence[Prompted], exemplars: Sequence[Prompted], shots: int) -> list[Prompted]:
+    """Every question behind the first `shots` exemplars of its subject.
 
     Raises:
         DataError: a subject has fewer than `shots` exemplars.
@@ -72,7 +64,15 @@ def with_exemplars(
     short = sorted({s for q in asked if len(shown[s := q.facts["subject"]]) < shots})
     if shots < 1 or short:
         raise DataError(f"{shots} exemplars: {', '.join(short) or 'none of it'} cannot be; choose 1 to 5")
-    return [_shown(question, shown[question.facts["subject"]][:shots], fits) for question in asked]
+    return [_shown(question, shown[question.facts["subject"]][:shots]) for question in asked]
+
+
+def with_fewer(prompt: str) -> Iterator[str]:
+    """The prompt, then without its last exemplar, and so on, down to the question alone."""
+    *shown, question = _END_OF_EXEMPLAR.split(prompt)
+    for number in range(len(shown), 0, -1):
+        yield "\n\n".join([*shown[:number], question])
+    yield f"{_heading(prompt)}\n\n{question}" if shown else prompt
 
 
 def files(root: Path, split: str, shots: int = 0) -> dict[str, Path]:
@@ -98,12 +98,10 @@ def describe(root: Path, split: str, shots: int = 0) -> dict[str, object]:
     return {"files": {p.name: sha256(p) for p in paths.values()}, "split": split, "shots": shots}
 
 
-def _shown(question: Prompted, exemplars: Sequence[str], fits: Callable[[str], bool] | None) -> Prompted:
-    heading, body = _heading(question.source), _body(question)
-    prompts = [f"{heading}\n\n{''.join(exemplars[:k])}{body}" for k in range(len(exemplars), -1, -1)]
-    chosen = prompts[0] if fits is None else next(filter(fits, prompts), prompts[-1])
+def _shown(question: Prompted, exemplars: Sequence[str]) -> Prompted:
+    prompt = f"{_heading(question.source)}\n\n{''.join(exemplars)}{_body(question)}"
     group = f"{GROUP}{len(exemplars)}"
-    return Prompted(chosen, references=question.references, group=group, facts=question.facts)
+    return Prompted(prompt, references=question.references, group=group, facts=question.facts)
 
 
 def _heading(prompt: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,7 +48,12 @@ class Machine:
 
 
 def run(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, machine: Machine, identity: str = "me", turns: int = 1
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    machine: Machine,
+    identity: str = "me",
+    turns: int = 1,
+    engine: str = "transformers",
 ) -> list[dict[str, Any]]:
     monkeypatch.setattr(engines, "build", lambda *_: machine)
     model: Any = SimpleNamespace(config=SimpleNamespace(use_cache=False))
@@ -57,7 +63,7 @@ def run(
     )
     task = Lengths("any", DataConfig(source="synthetic", num_turns=turns))
     backbone = Backbone(model, tokenizer, None, "")
-    rows = answering.answer(backbone, task, EXAMPLES, CONFIG, folder, identity)
+    rows = answering.answer(backbone, task, EXAMPLES, replace(CONFIG, engine=engine), folder, identity)
     assert model.config.use_cache is False
     return rows
 
@@ -77,6 +83,14 @@ def test_batches_hold_one_group_each_with_its_limit_longest_first(
     machine = Machine()
     run(monkeypatch, tmp_path, machine)
     assert machine.batches == [([5, 3, 2], 7), ([1], 7), ([5, 3, 2], 9), ([1], 9)]
+
+
+def test_vllm_which_makes_its_own_batches_gets_many_prompts_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine = Machine()
+    run(monkeypatch, tmp_path, machine, engine="vllm")
+    assert machine.batches == [([5, 3, 2, 1], 7), ([5, 3, 2, 1], 9)]
 
 
 @pytest.mark.parametrize("dies_at", [0, 1, 3])

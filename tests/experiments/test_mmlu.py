@@ -126,10 +126,21 @@ def test_a_long_prompt_keeps_its_question_or_as_published_its_beginning() -> Non
     assert mmlu.encode(tokenizer, "abcdef Answer:", 4) == [whole[0], *whole[-3:]]
     assert mmlu.encode(tokenizer, "abcdef Answer:", 4, cut="end") == whole[:4]
     assert mmlu.encode(tokenizer, "abcdef Answer:", len(whole)) == whole
-    assert mmlu.num_cut(tokenizer, ["abcdef Answer:", "Answer:"], len(whole) - 1) == 1
     for bad in ({"max_length": 1}, {"cut": "middle"}):
         with pytest.raises(MmluError, match="choose 2 or more, and start or end"):
             mmlu.encode(tokenizer, "Answer:", **bad)
+
+
+def test_a_long_prompt_loses_exemplars_before_its_question_loses_tokens() -> None:
+    tokenizer = wordy(False)
+    shown = [f"{word}\nAnswer: B\n\n" for word in ("abc", "def")]
+    some, alone = f"Heading\n\n{shown[0]}abc\nAnswer:", "Heading\n\nabc\nAnswer:"
+    whole = f"Heading\n\n{shown[0]}{shown[1]}abc\nAnswer:"
+    lengths = [len(mmlu.encode(tokenizer, prompt)) for prompt in (whole, some, alone)]
+    assert lengths == sorted(lengths, reverse=True) and len(set(lengths)) == 3
+    for most, left in zip(lengths, (whole, some, alone), strict=True):
+        assert mmlu.shortened(tokenizer, whole, most) == left
+    assert mmlu.shortened(tokenizer, whole, lengths[-1] - 1) == alone
 
 
 def test_settings_and_prompts_that_cannot_be_are_refused(world: tuple) -> None:

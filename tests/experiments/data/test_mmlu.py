@@ -45,12 +45,11 @@ def test_exemplars_stand_between_heading_and_question_each_with_its_letter(root:
     assert (question.group, question.facts["subject"]) == ("mmlu_2", "art")
 
 
-def test_exemplars_are_dropped_from_the_end_until_the_prompt_fits(root: Path) -> None:
-    found = mmlu.questions(root, "validation", shots=5, fits=lambda text: text.count("Shown") <= 3)
-    assert all("Shown 2?" in q.source and "Shown 3?" not in q.source for q in found)
-    never = mmlu.questions(root, "validation", shots=5, fits=lambda text: False)
-    assert [q.source for q in never] == [row["input"] for row in ASKED]
-    assert {q.group for q in never} == {"mmlu_5"}
+def test_exemplars_are_dropped_from_the_end_down_to_the_question(root: Path) -> None:
+    question = mmlu.questions(root, "validation", shots=3)[1]
+    fewer = [mmlu.questions(root, "validation", shots=shots)[1].source for shots in (2, 1, 0)]
+    assert list(mmlu.with_fewer(question.source)) == [question.source, *fewer]
+    assert list(mmlu.with_fewer(fewer[-1])) == fewer[-1:]
 
 
 @pytest.mark.parametrize("shots", [-1, 6])
