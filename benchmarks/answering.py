@@ -1,9 +1,9 @@
-"""Answers to E2E's test set: in sorted batches with a cache, as `experiments` does, beside one by one.
+"""Answers to meaning representations of E2E's test set, in batches and one by one.
 
     one by one, no cache   the whole text is computed again for every token
     one by one             with a cache of keys and values
     batches                with a cache, in the test set's order
-    sorted batches         with a cache, prompts of similar length together
+    sorted batches         with a cache, prompts of similar length together: what `experiments` does
 
 Once greedily, once by the LoRA authors' beam search with 10 beams. How many texts differ from those of the
 first side is said: sums of other shapes round otherwise.
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from benchmarks.alternating import alternate
+from benchmarks.alternating import Side, alternate
 from experiments import engines
 from experiments.config import DataConfig, GenerationConfig
 from experiments.engines import Engine
@@ -35,8 +35,8 @@ BEAMS = GenerationConfig(
 WAYS = {"greedy": GREEDY, "10 beams": BEAMS}
 
 
-def measure(model_folder: Path, data: Path, rounds: int, num_prompts: int = 64) -> dict[str, Any]:
-    """The two ways of decoding, each with its sides."""
+def measure(model_folder: Path, data: Path, rounds: int, num_prompts: int) -> dict[str, Any]:
+    """The two ways of decoding, each with its sides, on a random sample of the test set."""
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     model = AutoModelForCausalLM.from_pretrained(model_folder).eval()
     prompts = _prompts(tokenizer, data / "e2e", num_prompts)
@@ -74,9 +74,8 @@ def case(
     differ = {name: sum(a != b for a, b in zip(first, rows, strict=True)) for name, rows in found.items()}
     return {
         "unit": "answers",
-        "amount": len(prompts),
         "facts": {name: {"other texts": number} for name, number in differ.items()},
-        "sides": alternate(sides, rounds),
+        "sides": alternate({n: Side(run, len(prompts)) for n, run in sides.items()}, rounds, warm_up=False),
     }
 
 

@@ -1,34 +1,38 @@
-"""Training on the real lengths of E2E, Alpaca, GSM8K and MATH, padded in three ways.
+"""Training on the real lengths of E2E, Alpaca, GSM8K and MATH, padded in several ways.
 
-    fixed          every text to the set's greatest length: as published for E2E (Hu et al. 2021), 512 tokens
-    longest        to the longest text of a batch: as published for MetaMathQA
-    grouped        the same in batches of texts of similar length: as published for Alpaca (QLoRA), and what
-                   `experiments` does everywhere
-    whole logits   grouped, with the logits of every place, not only of those that are learned
+    fixed       every text to 512 tokens: the LoRA authors' code for E2E
+    alone       each text in a forward of its own, gradients added up: the released code for MetaMathQA
+    longest     batches padded to their longest text
+    grouped     the same, with texts of similar length in a batch: the released code for Alpaca (QLoRA's), and
+                what `experiments` does everywhere
 
-All sides take forward and backward of the same texts, a random sample of as many batches as are grouped
-together in training, with the paper's batch sizes. The model is a small GPT-2 with random weights and GPT-2's
-vocabulary, with VB-LoRA attached: its speed depends on shapes alone.
+Lengths are those of GPT-2's tokens. Every side takes forward and backward of a random sample of the batches
+of its own first epoch; what is compared is tokens a second. Places beside tokens are counted over the whole
+epoch, without any timing. The cases of logits take grouped batches, with the logits of every place and of the
+learned ones only.
+
+The model has random weights: its speed depends on shapes alone. Its layer of logits holds 15 % of them, as
+GPT-2 medium's does (Llama 2 7B's: 2 %), so token numbers are taken modulo its small vocabulary.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from torch.nn.functional import pad
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 import vblora
-from benchmarks.alternating import alternate
-from experiments.batches import MEGABATCH, epoch_order
+from benchmarks.alternating import Side, alternate
+from experiments.batches import IGNORED, Encoded, epoch_order
 from experiments.config import DataConfig
-from experiments.data.examples import Prompted
-from experiments.decoder_pretraining import random_decoder
 from experiments.learned_places import learned_places, logits_of_learned
-from experiments.small_pretraining import RECIPES, tokenizer_of
+from experiments.small_pretraining import tokenizer_of
 from experiments.tasks.base import Scale
 from experiments.tasks.e2e import E2ETask
 from experiments.tasks.instruct import InstructTask
@@ -36,6 +40,10 @@ from experiments.tasks.math import MathTask
 from experiments.tasks.text import TextTask
 
 Batch = dict[str, Tensor]
+FIXED = 512  # the LoRA authors' width
+POSITIONS = 1024
+NUM_WORDS = 3328
+SIZES: dict[str, Any] = {"vocab_size": NUM_WORDS, "n_embd": 256, "n_layer": 6, "n_head": 4}
 TARGETS = ["c_attn", "c_proj", "c_fc"]
 
 
@@ -45,100 +53,120 @@ class Work:
 
     Attributes:
         task: reads and encodes it.
-        batch_size: texts of a batch.
+        batch_size: texts of an optimiser step.
+        micro_batch_size: texts of a forward.
         sides: ways to pad it, the published one first.
     """
 
     task: TextTask
     batch_size: int
+    micro_batch_size: int
     sides: tuple[str, ...]
 
 
 def works(data: Path) -> dict[str, Work]:
-    """The data sets under `data`, by name, with their settings in the paper."""
+    """The data sets under `data`, by name, with their settings in the paper; math's forwards are ours."""
 
     def config(**more: Any) -> DataConfig:
         return DataConfig(**{"source": "local", "root": str(data), "max_length": 512, **more})
 
-    e2e = config(root=str(data / "e2e"), text_form="plain")
-    alpaca = config(max_length=1024, target_max_length=512, num_turns=1)
+    e2e = E2ETask("e2e", config(root=str(data / "e2e"), text_form="plain"), 0.1)
+    alpaca = InstructTask("alpaca", config(max_length=1024, target_max_length=512, num_turns=1))
+    math = {name: MathTask("metamath", config(train_set=name)) for name in ("gsm8k", "math")}
     return {
-        "E2E": Work(E2ETask("e2e", e2e, 0.1), 8, ("fixed", "longest", "grouped")),
-        "Alpaca": Work(InstructTask("alpaca", alpaca), 4, ("grouped", "longest")),
-        "GSM8K": Work(MathTask("metamath", config(train_set="gsm8k")), 4, ("longest", "grouped")),
-        "MATH": Work(MathTask("metamath", config(train_set="math")), 4, ("longest", "grouped")),
+        "E2E": Work(e2e, 8, 8, ("fixed", "longest", "grouped")),
+        "Alpaca": Work(alpaca, 16, 4, ("grouped", "longest")),
+        "GSM8K": Work(math["gsm8k"], 128, 4, ("alone", "longest", "grouped")),
+        "MATH": Work(math["math"], 128, 4, ("alone", "longest", "grouped")),
     }
 
 
-def measure(data: Path, vocabulary: Path, rounds: int, num_batches: int = MEGABATCH) -> dict[str, Any]:
-    """Every data set's case."""
-    tokenizer = tokenizer_of(vocabulary, RECIPES["math"].max_tokens)
-    return {name: case(work, tokenizer, rounds, num_batches) for name, work in works(data).items()}
+def measure(data: Path, vocabulary: Path, rounds: int, num_texts: int) -> dict[str, Any]:
+    """Every data set's padding; then the logits, for a data set of long prompts and one of long answers."""
+    tokenizer, model = tokenizer_of(vocabulary, POSITIONS), _model()
+    cases = {}
+    for name, work in works(data).items():
+        encoded = work.task.encode(tokenizer, work.task.data().splits["train"], Scale())
+        cases[f"{name}: padding"] = padding(work, encoded, model, rounds, num_texts)
+        if name in ("E2E", "Alpaca"):
+            cases[f"{name}: logits"] = logits(work, encoded, model, rounds, num_texts)
+    return cases
 
 
-def case(
-    work: Work, tokenizer: PreTrainedTokenizerBase, rounds: int, num_batches: int = MEGABATCH
+def padding(
+    work: Work, encoded: Encoded, model: PreTrainedModel, rounds: int, num_texts: int
 ) -> dict[str, Any]:
-    """One data set: its sides' times, the places that each computes, and the tokens that all of them read."""
-    sample = _sample(work, num_batches * work.batch_size)
-    sides = {name: _batches(work, tokenizer, sample, name) for name in work.sides}
-    model = _model(tokenizer)
-    runs = {name: _steps(model, work.task, batches, True) for name, batches in sides.items()}
-    runs["whole logits"] = _steps(model, work.task, sides["grouped"], False)
-    return {
-        "unit": "tokens",
-        "amount": sum(int(batch["attention_mask"].sum()) for batch in sides["grouped"]),
-        "facts": {name: {"places": _places(batches)} for name, batches in sides.items()},
-        "sides": alternate(runs, rounds),
+    """One data set's ways of padding."""
+    sides, facts = {}, {}
+    for way in work.sides:
+        forwards = epoch(work, encoded.lengths, way)
+        batches = _sample(encoded, forwards, num_texts, way)
+        sides[way] = Side(partial(_train, model, work.task, batches, True), _tokens(batches))
+        facts[way] = {"places a token": round(places_a_token(encoded.lengths, forwards, way), 3)}
+    return {"unit": "tokens", "facts": facts, "sides": alternate(sides, rounds)}
+
+
+def logits(
+    work: Work, encoded: Encoded, model: PreTrainedModel, rounds: int, num_texts: int
+) -> dict[str, Any]:
+    """One data set's logits, of all places and of those that are learned."""
+    batches = _sample(encoded, epoch(work, encoded.lengths, "grouped"), num_texts, "grouped")
+    places = sum(batch["labels"].numel() for batch in batches)
+    learned = sum(int(learned_places(batch["labels"]).sum()) for batch in batches)
+    counts = {"of every place": places, "of learned places": learned}
+    sides = {
+        name: Side(partial(_train, model, work.task, batches, count == learned), _tokens(batches))
+        for name, count in counts.items()
     }
+    facts = {name: {"logits a token": round(count / _tokens(batches), 3)} for name, count in counts.items()}
+    return {"unit": "tokens", "facts": facts, "sides": alternate(sides, rounds)}
 
 
-def _sample(work: Work, number: int) -> list[Prompted]:
-    """Random texts of the training set."""
-    examples = work.task.data().splits["train"]
-    chosen = np.random.default_rng(0).permutation(len(examples))[:number]
-    return [examples[i] for i in chosen]
+def epoch(work: Work, lengths: np.ndarray, way: str) -> list[np.ndarray]:
+    """The texts of each forward of the first epoch, as training orders them."""
+    order = epoch_order(lengths, work.batch_size, 0, 0, group=way == "grouped")
+    size = 1 if way == "alone" else work.micro_batch_size
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def _batches(
-    work: Work, tokenizer: PreTrainedTokenizerBase, sample: Sequence[Prompted], way: str
-) -> list[Batch]:
-    """The same texts, padded in one way."""
-    config = replace(work.task.config, padding="max_length" if way == "fixed" else "longest")
-    encoded = replace(work.task, config=config).encode(tokenizer, sample, Scale())
-    size = work.batch_size
-    order = epoch_order(encoded.lengths, size, 0, 0, group=way == "grouped").tolist()
-    return [encoded.batch(order[start : start + size]) for start in range(0, len(order), size)]
+def places_a_token(lengths: np.ndarray, forwards: Sequence[np.ndarray], way: str) -> float:
+    """Places that an epoch computes over the tokens that it reads."""
+    places = sum(len(rows) * (FIXED if way == "fixed" else lengths[rows].max()) for rows in forwards)
+    return float(places / lengths.sum())
 
 
-def _places(batches: Sequence[Batch]) -> int:
-    return sum(batch["input_ids"].numel() for batch in batches)
+def _sample(encoded: Encoded, forwards: Sequence[np.ndarray], num_texts: int, way: str) -> list[Batch]:
+    number = max(1, num_texts // len(forwards[0]))
+    chosen = np.random.default_rng(0).permutation(len(forwards))[:number]
+    batches = [encoded.batch(forwards[i].tolist()) for i in chosen]
+    return [_widened(batch) for batch in batches] if way == "fixed" else batches
 
 
-def _model(tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """The small GPT-2 with an adapter on all of its layers."""
-    recipe = replace(RECIPES["e2e"], num_steps=1, max_tokens=1024)
-    end = int(tokenizer.eos_token_id)
+def _widened(batch: Batch) -> Batch:
+    fill = {"labels": IGNORED}
+    return {name: pad(t, (0, FIXED - t.shape[1]), value=fill.get(name, 0)) for name, t in batch.items()}
+
+
+def _tokens(batches: Sequence[Batch]) -> int:
+    return sum(int(batch["attention_mask"].sum()) for batch in batches)
+
+
+def _model() -> PreTrainedModel:
+    """The GPT-2 with an adapter on all of its layers."""
     torch.manual_seed(0)
-    model = random_decoder(recipe, len(tokenizer), end, end, None, tied=True)
+    model = GPT2LMHeadModel(GPT2Config(n_positions=POSITIONS, **SIZES))
     vblora.attach(model, vblora.VBLoRAConfig(rank=4, num_vectors=90, vector_length=64, targets=TARGETS))
     model.train()
     return model
 
 
-def _steps(
-    model: PreTrainedModel, task: TextTask, batches: Sequence[Batch], learned_only: bool
-) -> Callable[[], None]:
+def _train(model: PreTrainedModel, task: TextTask, batches: Sequence[Batch], learned_only: bool) -> None:
     """Forward and backward of every batch."""
-
-    def run() -> None:
-        for batch in batches:
-            labels = batch["labels"]
-            inputs = {name: value for name, value in batch.items() if name != "labels"}
-            with logits_of_learned(model, labels if learned_only else None):
-                logits = model(**inputs).logits
-            chosen = logits if learned_only else logits[learned_places(labels)]
-            task.loss(chosen, labels, 1).backward()
-            model.zero_grad()
-
-    return run
+    for batch in batches:
+        labels = batch["labels"]
+        targets = labels.where(labels == IGNORED, labels % NUM_WORDS)
+        with logits_of_learned(model, labels if learned_only else None):
+            found = model(batch["input_ids"] % NUM_WORDS, attention_mask=batch["attention_mask"]).logits
+        chosen = found if learned_only else found[learned_places(labels)]
+        task.loss(chosen, targets, 1).backward()
+        model.zero_grad()

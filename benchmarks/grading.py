@@ -5,10 +5,11 @@ formulas are compared.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.alternating import alternate
+from benchmarks.alternating import Side, alternate
 from experiments.data import math
 from experiments.grading.math import scoring
 
@@ -25,14 +26,19 @@ def rows(data: Path, most: int | None = None) -> list[dict[str, Any]]:
 
 
 def measure(data: Path, rounds: int, workers: int, most: int | None = None) -> Mapping[str, Any]:
-    """One process beside `workers`; their verdicts must be the same.
+    """One worker beside several, their start included; their verdicts must be the same.
 
     Raises:
         RuntimeError: they are not.
     """
     answers = rows(data, most)
-    if scoring.grade(answers, 1).verdicts != scoring.grade(answers, workers).verdicts:
-        raise RuntimeError("verdicts depend on the number of processes; report it as a fault")
-    counts = {"1 process": 1, f"{workers} processes": workers}
-    sides = {name: lambda number=number: scoring.grade(answers, number) for name, number in counts.items()}
-    return {"GSM8K and MATH": {"unit": "answers", "amount": len(answers), "sides": alternate(sides, rounds)}}
+    runs = {_workers(number): partial(scoring.grade, answers, number) for number in (1, workers)}
+    first, *others = [run().verdicts for run in runs.values()]
+    if any(verdicts != first for verdicts in others):
+        raise RuntimeError("verdicts depend on the number of workers; report it as a fault")
+    sides = {name: Side(run, len(answers)) for name, run in runs.items()}
+    return {"GSM8K and MATH": {"unit": "answers", "sides": alternate(sides, rounds, warm_up=False)}}
+
+
+def _workers(number: int) -> str:
+    return "1 worker" if number == 1 else f"{number} workers"

@@ -8,43 +8,44 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from experiments import circumstances
 
 PROJECT = Path(__file__).resolve().parents[1]
-RESULTS = PROJECT / "benchmarks" / "results"
+KEPT = PROJECT / "benchmarks" / "results"
+"""The project's own, which README quotes."""
+PLACE = re.compile(r"<!-- bench:(\S+) (\S+) -->\n(.*?)<!-- /bench:\1 -->", re.DOTALL)
+"""Of a table in README: measurement, machine, table."""
 
 
-def hardware() -> str:
-    """The processor's or GPU's name, and how many cores of it there are."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{_processor()}, {os.cpu_count()} cores"
-
-
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name, and how many cores of it there are."""
     try:
         found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     except OSError:
         found = None
-    return found[1].strip() if found else platform.processor() or platform.machine()
+    name = found[1].strip() if found else platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} cores"
 
 
-def write(name: str, settings: Mapping[str, Any], cases: Mapping[str, Any], root: Path = RESULTS) -> Path:
-    """Save a measurement under the machine's name.
+def write(name: str, settings: Mapping[str, Any], cases: Mapping[str, Any], root: Path) -> Path:
+    """Save a measurement of this machine's processor under its name.
 
     Args:
         name: of the measurement.
         settings: what it was run with.
-        cases: by title, the facts of a case, with `sides` as `alternate` returns them.
+        cases: by title, the unit of work, facts by side, and `sides` as `alternate` returns them.
         root: folder of all results.
     """
-    machine = hardware()
-    folder = root / re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")
+    hardware = processor()
+    folder = root / re.sub(r"[^a-z0-9]+", "-", hardware.lower()).strip("-")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    about = {"measured_at": circumstances.now(), **circumstances.here(), "hardware": machine}
+    about = {
+        "measured_at": circumstances.now(),
+        **circumstances.here(),
+        "device": "cpu",
+        "hardware": hardware,
+    }
     text = json.dumps({"name": name, "settings": settings, "cases": cases, **about}, indent=1)
     partial = path.with_suffix(".partial")
     partial.write_text(f"{text}\n", encoding="utf-8")
@@ -53,15 +54,14 @@ def write(name: str, settings: Mapping[str, Any], cases: Mapping[str, Any], root
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """A measurement as Markdown: a line for each side of each case."""
-    names = list(dict.fromkeys(name for _, _, _, facts in _lines(result) for name in facts))
+    """A measurement as Markdown: a line for each side of each case, and what it was measured on."""
+    names = list(dict.fromkeys(name for *_, facts in _lines(result) for name in facts))
     unit = next(iter(result["cases"].values()))["unit"]
-    heads = ["case", "side", *names, "seconds", f"{unit} a second", "times as fast"]
+    heads = ["case", "side", *names, f"{unit} a second", "times as fast"]
     lines = [f"| {' | '.join(heads)} |", f"|:---|:---|{'---:|' * (len(heads) - 2)}"]
     for title, side, timing, facts in _lines(result):
-        shown = [f"{facts[name]:,}" if name in facts else "–" for name in names]
-        speed = f"{result['cases'][title]['amount'] / timing['median_seconds']:,.4g}"
-        lines.append(f"| {' | '.join([title, side, *shown, _seconds(timing), speed, _ratio(timing)])} |")
+        shown = [f"{facts[name]:,}" if name in facts else "" for name in names]
+        lines.append(f"| {' | '.join([title, side, *shown, _speed(timing), _ratio(timing)])} |")
     return "\n".join([*lines, "", _said(result)])
 
 
@@ -72,8 +72,8 @@ def _lines(result: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]
             yield title, side, timing, case.get("facts", {}).get(side, {})
 
 
-def _seconds(timing: Mapping[str, Any]) -> str:
-    return f"{timing['median_seconds']:.2f} ({timing['least_seconds']:.2f} to {timing['most_seconds']:.2f})"
+def _speed(timing: Mapping[str, Any]) -> str:
+    return f"{timing['median_speed']:,.4g}"
 
 
 def _ratio(timing: Mapping[str, Any]) -> str:
@@ -81,22 +81,23 @@ def _ratio(timing: Mapping[str, Any]) -> str:
 
 
 def _said(result: Mapping[str, Any]) -> str:
-    rounds = min(len(t["seconds"]) for case in result["cases"].values() for t in case["sides"].values())
+    settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items() if value is not None)
     return (
-        f"Medians (and range) of {rounds} rounds, the sides in turn in one process; a case's first side is "
-        f"what the others are compared with. "
-        f"{result['hardware']}, {result['num_threads']} threads, torch {result['versions']['torch']}."
+        f"{settings}; medians, and the range of the ratios to a case's first side, round by round. "
+        f"{result['hardware']}, torch {result['versions']['torch']} on {result['num_threads']} thread(s)."
     )
 
 
-def filled(text: str, name: str, between: str) -> str:
-    """A page's text with a table between its two comments `<!-- bench:name -->`.
+def filled(page: str, root: Path = KEPT) -> str:
+    """A page with every table of `PLACE` made anew from the file that its comment names.
 
     Raises:
-        ValueError: the comments are missing.
+        FileNotFoundError: there is no such file.
     """
-    start, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
-    if start not in text or end not in text:
-        raise ValueError(f"the page has no lines {start} and {end}, between which the table stands")
-    head, rest = text.split(start, 1)
-    return f"{head}{start}\n{between}\n{end}{rest.split(end, 1)[1]}"
+
+    def made(place: re.Match[str]) -> str:
+        name, machine, _ = place.groups()
+        text = (root / machine / f"{name}.json").read_text(encoding="utf-8")
+        return f"<!-- bench:{name} {machine} -->\n{table(json.loads(text))}\n<!-- /bench:{name} -->"
+
+    return PLACE.sub(made, page)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from experiments import engines, mmlu
 from experiments.config import GenerationConfig
 from experiments.data.examples import Prompted
+from experiments.data.mmlu import num_exemplars
 from experiments.grading.mmlu import GROUP
 from experiments.models import Backbone
 from experiments.tasks.text import TextTask
@@ -99,8 +100,12 @@ def _answered(
     if group.startswith(GROUP):
         sources = [example.source for example in examples]
         most = int(min(mmlu.MAX_LENGTH, _places(backbone)))
-        letters = mmlu.letters(backbone.model, backbone.tokenizer, sources, max_length=most)
-        return [{"prediction": letter} for letter in letters]
+        fitting = [mmlu.shortened(backbone.tokenizer, source, most) for source in sources]
+        letters = mmlu.letters(backbone.model, backbone.tokenizer, fitting, max_length=most)
+        return [
+            {"prediction": letter, "num_exemplars": num_exemplars(prompt)}
+            for letter, prompt in zip(letters, fitting, strict=True)
+        ]
     wanted = config.max_new_tokens_of.get(group, config.max_new_tokens)
     first = _texts(backbone, task, engine, prompts, wanted)
     follow_ups = [

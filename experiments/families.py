@@ -25,7 +25,7 @@ class Family:
 FAMILIES = {
     "glue": Family("table1", "GLUE", 1, False, ("sst2", "mrpc", "cola", "qnli", "rte", "stsb")),
     "e2e": Family("table2", "E2E", 1, True, ("e2e",)),
-    "instruct": Family("table3", "instruction tuning", 1, True, ("alpaca",)),
+    "instruct": Family("table3", "instruction tuning", 2, True, ("alpaca",)),
     "math": Family("table4", "mathematical reasoning", 1, True, ("metamath",)),
 }
 

@@ -129,11 +129,10 @@ def encode(
 def shortened(tokenizer: PreTrainedTokenizerBase, prompt: str, max_length: int = MAX_LENGTH) -> str:
     """The prompt with as many exemplars as fit, as in Hendrycks et al. 2021; else the question alone."""
     room = max_length - (tokenizer.bos_token_id is not None)
-    chosen = prompt
-    for chosen in with_fewer(prompt):
-        if len(tokenizer(chosen, add_special_tokens=False)["input_ids"]) <= room:
-            break
-    return chosen
+    choices = list(with_fewer(prompt))
+    lengths = (len(tokenizer(choice, add_special_tokens=False)["input_ids"]) for choice in choices)
+    fitting = (choice for choice, length in zip(choices, lengths, strict=True) if length <= room)
+    return next(fitting, choices[-1])
 
 
 def letter_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:

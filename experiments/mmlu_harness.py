@@ -9,8 +9,8 @@ largest logit. Two things differ:
 - The harness tokenises a prompt together with its continuation. `delimiter` finds the text between the two
   that gives the tokens of `experiments.mmlu.letter_tokens`: a space for Llama's tokenizer, nothing for a
   byte-level one, where the harness's own MMLU task has a space too. So aligned, both agree.
-- The harness cuts a long prompt at its start, the beginning-of-text token included, which `experiments.mmlu`
-  keeps; such prompts can get another letter.
+- The harness cuts a question that is too long alone at its start, the beginning-of-text token included, which
+  `experiments.mmlu` keeps; such questions can get another letter. Exemplars are dropped before, as there.
 
 Source: https://github.com/EleutherAI/lm-evaluation-harness.
 """
@@ -25,7 +25,7 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from experiments.grading.mmlu import LETTERS
-from experiments.mmlu import MAX_LENGTH, MmluError, letter_tokens
+from experiments.mmlu import MAX_LENGTH, MmluError, letter_tokens, shortened
 
 TASK = "local_mmlu"
 
@@ -45,6 +45,7 @@ def letters(
     """
     harness, wrapper, manager = _harness()
     spaced = delimiter(tokenizer)
+    fitting = [shortened(tokenizer, prompt, max_length) for prompt in prompts]
     wrapped = wrapper(
         pretrained=model,
         tokenizer=tokenizer,
@@ -55,7 +56,7 @@ def letters(
     with tempfile.TemporaryDirectory() as folder:
         found = harness(
             model=wrapped,
-            tasks=[_task(Path(folder), prompts, spaced)],
+            tasks=[_task(Path(folder), fitting, spaced)],
             task_manager=manager(include_defaults=False),  # reading all its own tasks takes ten seconds
             log_samples=True,
             bootstrap_iters=0,  # no error bars, which would take longer than the answers

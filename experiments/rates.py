@@ -4,18 +4,20 @@
 
 Each line holds the rates of one setting, as the records hold them. Settings that were tried
 on more seeds come first; only among those with the most can a row's best be. With --held-out what is compared
-is the mean log-likelihood of a token of the held-out texts, x100, so that no test set has a part in it.
+is the mean log-likelihood of a token of the held-out texts after the last epoch, in nats, so that no test set
+has a part in the choice.
 """
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from experiments import records
 from experiments.families import FAMILIES
-from experiments.records import RunRecord
+from experiments.records import Identity, RunRecord
 from experiments.tasks.text import VALIDATION_METRIC
 
 Row = tuple[str, str, str]
@@ -40,12 +42,30 @@ def collect(found: Iterable[RunRecord], held_out: bool = False) -> dict[Row, dic
     for identity, optim, outcome in done:
         rates = ", ".join(f"{name} {optim[name]:g}" for name in RATES if optim[name] is not None)
         scores = rows[identity.model, identity.method, identity.targets][rates][identity.task]
-        last = outcome["last_scores"][VALIDATION_METRIC] if held_out else None
-        scores[identity.seed] = outcome["scores"][outcome["metric"]] if last is None else last
+        scores[identity.seed] = _likelihood(identity, outcome) if held_out else _score(outcome)
     return rows
 
 
-def lines(rows: dict[Row, dict[str, Scores]]) -> list[str]:
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _nats(likelihood: float) -> str:
+    return f"{likelihood:.3f}"
+
+
+def _score(outcome: Mapping[str, Any]) -> float:
+    return float(outcome["scores"][outcome["metric"]])
+
+
+def _likelihood(identity: Identity, outcome: Mapping[str, Any]) -> float:
+    found = outcome["last_scores"].get(VALIDATION_METRIC)
+    if found is None:
+        raise SystemExit(f"{identity} has no likelihood of held-out texts; leave --held-out away")
+    return float(found)
+
+
+def lines(rows: dict[Row, dict[str, Scores]], show: Callable[[float], str] = _percent) -> list[str]:
     """The table as Markdown; a setting that lacks a task on all seeds has no mean."""
     tasks = next((list(scores) for settings in rows.values() for scores in settings.values()), [])
     titles = ("model", "method", "targets", "rates", "seeds", "mean", *tasks)
@@ -54,9 +74,9 @@ def lines(rows: dict[Row, dict[str, Scores]]) -> list[str]:
         ranked = sorted(settings.items(), key=lambda item: _rank(item[1]), reverse=True)
         for place, (rates, scores) in enumerate(ranked):
             num_seeds, average = _rank(scores)
-            shown = f"{100 * average:.1f}" if num_seeds else "–"
+            shown = show(average) if num_seeds else "–"
             shown = f"**{shown}**" if num_seeds and place == 0 else shown
-            cells = [f"{100 * mean(of.values()):.1f}" if of else "–" for of in scores.values()]
+            cells = [show(mean(of.values())) if of else "–" for of in scores.values()]
             table.append(f"| {' | '.join([*row, rates, str(num_seeds), shown, *cells])} |")
     return table
 
@@ -77,7 +97,8 @@ def main() -> None:
     found = records.find([args.root], args.scale)
     for problem in found.problems:
         print(f"left out: {problem.path}: {problem.message}")
-    print("\n".join(lines(collect(found.records, args.held_out))))
+    show = _nats if args.held_out else _percent
+    print("\n".join(lines(collect(found.records, args.held_out), show)))
 
 
 if __name__ == "__main__":

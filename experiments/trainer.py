@@ -6,6 +6,8 @@ What differs from the stock Trainer, and why:
   written between the last step of an epoch and its evaluation, which a continued stock run would leave out;
 - the loss is the task's own, summed over the optimiser step, so that accumulation changes no gradient (the
   stock regression loss is averaged per micro-batch and not divided);
+- logits are computed at the places whose next token is learned, and at no other
+  (`experiments.learned_places`);
 - a loss that is not finite ends the run; it does not count floating-point operations (0.1 ms a step).
 """
 
@@ -134,7 +136,7 @@ class GroupTrainer(Trainer):
         return self.hooks.loss(outputs["logits"], labels, count)
 
     def compute_loss(self, model: nn.Module, inputs: Any, *arguments: Any, **keywords: Any) -> Any:
-        """The stock loss, of the logits that it needs alone."""
+        """The task's loss, or an evaluation's forward, with logits at learned places only."""
         with logits_of_learned(self._parts()[0], inputs.get("labels")):
             return super().compute_loss(model, inputs, *arguments, **keywords)
 

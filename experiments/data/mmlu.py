@@ -67,6 +67,11 @@ def with_exemplars(asked: Sequence[Prompted], exemplars: Sequence[Prompted], sho
     return [_shown(question, shown[question.facts["subject"]][:shots]) for question in asked]
 
 
+def num_exemplars(prompt: str) -> int:
+    """How many stand before the question."""
+    return len(_END_OF_EXEMPLAR.findall(prompt))
+
+
 def with_fewer(prompt: str) -> Iterator[str]:
     """The prompt, then without its last exemplar, and so on, down to the question alone."""
     *shown, question = _END_OF_EXEMPLAR.split(prompt)

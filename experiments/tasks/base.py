@@ -48,7 +48,7 @@ class Task(Protocol):
 
     @property
     def keep(self) -> Callable[[Tensor, Tensor], Tensor] | None:
-        """What an evaluation keeps of a batch's logits and targets; None for the logits themselves."""
+        """What an evaluation keeps of a batch's logits and targets (see `loss`); None for the logits."""
 
     def data(self) -> Data:
         """Examples and their description, from the configured source."""
@@ -60,7 +60,14 @@ class Task(Protocol):
         """Tokenised examples with the targets of the loss."""
 
     def loss(self, logits: Tensor, targets: Tensor, count: Tensor | int) -> Tensor:
-        """The sum of the losses over `count`: the targets, examples or tokens, of the whole step."""
+        """The sum of the losses over `count`: the targets, examples or tokens, of the whole step.
+
+        Args:
+            logits: one row a target: an example's, or a learned token's in the order of
+                `learned_places.learned_places(targets)`.
+            targets: of the batch, as `encode` gives them.
+            count: what the sum is divided by.
+        """
 
     def answers(self, outputs: np.ndarray, examples: Sequence[Any], scale: Scale) -> list[Answer]:
         """One row a validation example, from what `keep` kept; in the labels' units."""

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from benchmarks import __main__ as command_line
 from benchmarks import results
 
 PAGE = (results.PROJECT / "README.md").read_text(encoding="utf-8")
-KEPT = sorted(results.RESULTS.glob("*/*.json"))
-SIDE = {"seconds": [1.0, 3.0], "median_seconds": 2.0, "least_seconds": 1.0, "most_seconds": 3.0}
-SIDE |= {"ratio": 1.5, "least_ratio": 1.25, "most_ratio": 2.0}
-CASE = {"unit": "tokens", "amount": 3000, "facts": {"a": {"places": 5000}}, "sides": {"a": SIDE, "b": SIDE}}
+SIDE = {"amount": 3000, "seconds": [1.0, 3.0], "median_speed": 2000.0, "least_speed": 1000.0}
+SIDE |= {"most_speed": 3000.0, "ratio": 1.5, "least_ratio": 1.25, "most_ratio": 2.0}
+CASE = {"unit": "tokens", "facts": {"a": {"places": 5000}}, "sides": {"a": SIDE, "b": SIDE}}
 
 
 def saved(tmp_path: Path) -> dict[str, Any]:
@@ -28,19 +28,23 @@ def test_file_says_what_was_measured_where_and_with_what(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.rglob("*.json")] == ["speed.json"]
 
 
-def test_table_shows_medians_speed_and_ratios(tmp_path: Path) -> None:
+def test_table_shows_speeds_ratios_and_where(tmp_path: Path) -> None:
     lines = results.table(saved(tmp_path)).splitlines()
-    assert lines[0] == "| case | side | places | seconds | tokens a second | times as fast |"
-    assert lines[2] == "| one | a | 5,000 | 2.00 (1.00 to 3.00) | 1,500 | **1.50** (1.25 to 2.00) |"
-    assert lines[3].startswith("| one | b | – |")
+    assert lines[0] == "| case | side | places | tokens a second | times as fast |"
+    assert lines[2] == "| one | a | 5,000 | 2,000 | **1.50** (1.25 to 2.00) |"
+    assert lines[3].startswith("| one | b |  |")
+    assert lines[-1].startswith("rounds 2; medians") and results.processor() in lines[-1]
 
 
-def test_page_without_the_comments_is_refused() -> None:
-    with pytest.raises(ValueError, match="bench:speed"):
-        results.filled("no place", "speed", "table")
+def test_page_gets_the_table_of_the_file_that_it_names(tmp_path: Path) -> None:
+    table = results.table(saved(tmp_path))
+    (machine,) = (path.name for path in tmp_path.iterdir())
+    page = f"a\n<!-- bench:speed {machine} -->\nold\n<!-- /bench:speed -->\nb"
+    assert results.filled(page, tmp_path) == page.replace("old", table)
+    with pytest.raises(FileNotFoundError, match="other"):
+        results.filled(page.replace(machine, "other"), tmp_path)
 
 
-@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
-def test_readme_quotes_a_result_of_the_project(path: Path) -> None:
-    table = results.table(json.loads(path.read_text(encoding="utf-8")))
-    assert results.filled(PAGE, path.stem, table) == PAGE
+def test_readme_quotes_results_that_are_kept_of_every_measurement() -> None:
+    assert {place[1] for place in results.PLACE.finditer(PAGE)} == set(command_line.MEASURES)
+    assert results.filled(PAGE) == PAGE

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import vblora
 from experiments.batches import IGNORED
-from experiments.learned_places import learned_places, logits_of_learned
+from experiments.learned_places import LogitsError, learned_places, logits_of_learned
 
 SMALL = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 TOKENS = torch.tensor([[1, 2, 3, 4, 8], [5, 6, 10, 0, 0]])
@@ -61,6 +61,26 @@ def test_the_layer_is_as_it_was_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), logits_of_learned(model, LABELS):
         raise ZeroDivisionError
     assert model(TOKENS).logits.shape == (2, 5, 11)
+
+
+def test_a_layer_called_by_keyword_reads_the_chosen_too() -> None:
+    class Named(hf.LlamaForCausalLM):
+        def forward(self, input_ids: Tensor) -> Any:
+            return self.lm_head(input=self.model(input_ids).last_hidden_state)
+
+    model = Named(hf.LlamaConfig(vocab_size=11, **SMALL)).eval()
+    with logits_of_learned(model, LABELS):
+        chosen = model(TOKENS)
+    torch.testing.assert_close(chosen, torch.stack([model(TOKENS)[place] for place in PLACES]))
+
+
+def test_a_model_that_computes_logits_of_few_places_itself_is_refused() -> None:
+    model = models()["llama"]
+    with (
+        pytest.raises(LogitsError, match=r"reads \(2, 1, 16\) for a batch of \(2, 5\)"),
+        logits_of_learned(model, LABELS),
+    ):
+        model(TOKENS, logits_to_keep=1)
 
 
 def test_nothing_learned_gives_no_logits() -> None:

@@ -47,8 +47,15 @@ def test_held_out_likelihood_is_compared_instead_of_the_test_score() -> None:
     runs = [run("cola", 0.1, 0.9), run("cola", 0.2, 0.5)]
     for record, likelihood in zip(runs, (-2.0, -1.5), strict=True):
         record.outcome |= {"last_scores": {"log_likelihood": likelihood}}
-    best = rates.lines(rates.collect(runs, held_out=True))[2]
-    assert best == f"{START} 0.2, head_lr 0.01 | 1 | **-150.0** | -150.0 |"
+    best = rates.lines(rates.collect(runs, held_out=True), str)[2]
+    assert best == f"{START} 0.2, head_lr 0.01 | 1 | **-1.5** | -1.5 |"
+
+
+def test_run_without_a_held_out_likelihood_is_named() -> None:
+    record = run("cola", 0.1, 0.9)
+    record.outcome |= {"last_scores": {"matthews": 0.9}}
+    with pytest.raises(SystemExit, match="cola.*no likelihood of held-out texts"):
+        rates.collect([record], held_out=True)
 
 
 def test_empty_folder_prints_an_empty_table(
