@@ -154,7 +154,7 @@ def _tokens(batches: Sequence[Batch]) -> int:
 def _model() -> PreTrainedModel:
     """The GPT-2 with an adapter on all of its layers."""
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(GPT2Config(n_positions=POSITIONS, **SIZES))
+    model = GPT2LMHeadModel(GPT2Config(n_positions=POSITIONS, bos_token_id=None, eos_token_id=None, **SIZES))
     vblora.attach(model, vblora.VBLoRAConfig(rank=4, num_vectors=90, vector_length=64, targets=TARGETS))
     model.train()
     return model
