@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from vblora.composition import Cache, Factors
+from vblora.composition import Cache, InUse
 from vblora.errors import AdapterStateError, VBLoRAError
+from vblora.factors import Composed
 from vblora.precision import Float32
 from vblora.sites import Site, check_splits, check_targets
 
@@ -94,8 +95,8 @@ class Adapter(nn.Module):
 
     # What a subclass answers.
 
-    def compose(self) -> Factors:
-        """(A (r, i), Bᵀ (r, o)) of every site, in float32, in the order of `sites`, differentiable."""
+    def compose(self) -> Composed:
+        """What gives A (r, i) and Bᵀ (r, o) of every site, made in float32, differentiable."""
         raise NotImplementedError
 
     def stored(self) -> dict[str, Tensor]:
@@ -125,14 +126,14 @@ class Adapter(nn.Module):
         name = site if isinstance(site, str) else site.name
         for index, own in enumerate(self.sites):
             if own.name == name:
-                A, Bt = self.composed(index)[index]
-                return A, Bt.mT
+                device = next(iter(self.parameters() if self.trainable else self.buffers())).device
+                return self.composed(index).factors(device, torch.float32).pair(index)
         raise VBLoRAError(
             f"{name} is no site of this adapter; its sites: {', '.join(s.name for s in self.sites)}"
         )
 
-    def composed(self, place: int) -> Factors:
-        """All factors for the site at `place`, composed now or kept from before (see `composition`)."""
+    def composed(self, place: int) -> InUse:
+        """What the site at `place` must use, composed now or kept from before (see `composition`)."""
         return self._cache.get(self, place)
 
     def refresh(self) -> None:

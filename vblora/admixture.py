@@ -6,13 +6,16 @@ Pure functions of logits and bank; read this file first. Source: Li et al. 2024,
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # PyTorch's own convention
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from vblora import memory
 from vblora.errors import VBLoRAError
+from vblora.selection import largest
 
 
 def select(
@@ -27,8 +30,29 @@ def select(
         VBLoRAError: `topk` is outside 1..h.
     """
     check_topk(topk, logits.shape[-1])
-    top, indices = logits.topk(topk, dim=-1)
-    return indices, top.softmax(dim=-1)
+    indices = largest(logits, topk)
+    return indices, _chosen(logits, indices).softmax(dim=-1)
+
+
+def _chosen(logits: Float[Tensor, "*site h"], indices: Int[Tensor, "*site k"]) -> Float[Tensor, "*site k"]:
+    if torch.compiler.is_compiling():
+        return logits.gather(-1, indices)
+    chosen: Tensor = _Gather.apply(logits, indices)  # type: ignore[no-untyped-call]  # torch's
+    return chosen
+
+
+class _Gather(torch.autograd.Function):
+    """`gather` along the last dimension, whose gradient is zeros but for the chosen."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, indices: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, indices)
+        return logits.gather(-1, indices)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        logits, indices = ctx.saved_tensors
+        return memory.zeros(logits).scatter_add_(-1, indices, grad), None
 
 
 def check_topk(topk: int, num_vectors: int) -> None:

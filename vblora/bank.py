@@ -6,17 +6,20 @@ serves all of them. Row ρ of A and column ρ of B are their tiles in a line. (P
 `site_logits`.)
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from vblora import admixture
+from vblora.factors import Down, Factors, Up
 from vblora.once import once
-from vblora.sites import Site
+from vblora.sites import Site, read_one_input
 
 
 def num_tiles(features: int, vector_length: int) -> int:
@@ -26,12 +29,18 @@ def num_tiles(features: int, vector_length: int) -> int:
 
 @dataclass(frozen=True)
 class Group:
-    """Sites of one shape: their places in the adapter's list, and where their rows begin."""
+    """Sites of one shape.
+
+    Attributes:
+        members: their places in the adapter's list.
+        sets: how many of them, in their order, read one input together: (3, 1, 3, 1, …).
+        in_features, out_features: i and o.
+    """
 
     members: tuple[int, ...]
+    sets: tuple[int, ...]
     in_features: int
     out_features: int
-    start: int
 
 
 class Layout:
@@ -40,35 +49,142 @@ class Layout:
     def __init__(self, sites: Sequence[Site], rank: int, vector_length: int) -> None:
         """Lay out `sites`, group by group in the order in which their shapes first appear."""
         self.rank, self.vector_length = rank, vector_length
-        self.groups: list[Group] = []
-        self.num_rows = 0
         shapes: dict[tuple[int, int], list[int]] = {}
         for index, site in enumerate(sites):
             shapes.setdefault((site.in_features, site.out_features), []).append(index)
-        for (inputs, outputs), members in shapes.items():
-            self.groups.append(Group(tuple(members), inputs, outputs, self.num_rows))
-            self.num_rows += len(members) * (self._rows(inputs) + self._rows(outputs))
+        self.groups = [
+            Group(tuple(members), _sets([sites[place] for place in members]), *shape)
+            for shape, members in shapes.items()
+        ]
+        self.block_rows = [
+            len(group.members) * self._rows(side)
+            for group in self.groups
+            for side in (group.in_features, group.out_features)
+        ]
+        self.num_rows = sum(self.block_rows)
+        self.where = self._where(len(sites))
 
     def _rows(self, features: int) -> int:
         return self.rank * num_tiles(features, self.vector_length)
 
-    def blocks(self, rows: Tensor, group: Group) -> tuple[Tensor, Tensor]:
-        """Views of a group's rows in a tensor of N rows: A (S, r, tiles, …) and B (S, r, tiles, …)."""
-        count, tail = len(group.members), rows.shape[1:]
-        middle = group.start + count * self._rows(group.in_features)
-        end = middle + count * self._rows(group.out_features)
-        A, B = rows[group.start : middle], rows[middle:end]  # (S·r·tiles, …)
-        return A.view(count, self.rank, -1, *tail), B.view(count, self.rank, -1, *tail)
-
-    def factors(self, composed: Float[Tensor, "N b"]) -> list[tuple[Tensor, Tensor]]:
-        """View composed sub-vectors as (A (r, i), Bᵀ (r, o)) for each site, in the order of the sites."""
-        found: dict[int, tuple[Tensor, Tensor]] = {}
+    def _where(self, num_sites: int) -> list[tuple[int, int]]:
+        """By site: its set, counted over all groups, and its place in it."""
+        found, number = [(0, 0)] * num_sites, 0
         for group in self.groups:
-            A, Bt = self.blocks(composed, group)  # (S, r, tiles, b)
-            As = A.flatten(2)[..., : group.in_features].unbind(0)
-            Bts = Bt.flatten(2)[..., : group.out_features].unbind(0)
-            found.update(zip(group.members, zip(As, Bts, strict=True), strict=True))
-        return [found[index] for index in range(len(found))]
+            members = iter(group.members)
+            for size in group.sets:
+                for row in range(size):
+                    found[next(members)] = (number, row)
+                number += 1
+        return found
+
+    def blocks(self, rows: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Views of a tensor of N rows by group: A (S, r, tiles, …) and B (S, r, tiles, …)."""
+        parts = rows.split(self.block_rows)
+        views = [
+            part.view(len(group.members), self.rank, -1, *rows.shape[1:])
+            for group, pair in zip(self.groups, zip(parts[::2], parts[1::2], strict=True), strict=True)
+            for part in pair
+        ]
+        return list(zip(views[::2], views[1::2], strict=True))
+
+    def matrices(self, composed: Float[Tensor, "N b"]) -> list[tuple[Tensor, Tensor]]:
+        """Composed sub-vectors as A (S·r, i) and Bᵀ (S·r, o) of each group, with the last tile cut off."""
+        return [
+            (_cut(A, group.in_features), _cut(Bt, group.out_features))
+            for group, (A, Bt) in zip(self.groups, self._lines(composed), strict=True)
+        ]
+
+    def _lines(self, composed: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        parts = composed.split(self.block_rows)
+        for number, group in enumerate(self.groups):
+            lines = len(group.members) * self.rank
+            A, Bt = parts[2 * number], parts[2 * number + 1]  # (S·r·tiles, b)
+            yield A.view(lines, -1), Bt.view(lines, -1)
+
+    def factors(self, composed: Float[Tensor, "N b"]) -> Factors:
+        """View composed sub-vectors as the factors of each site."""
+        downs: list[Down] = []
+        ups: dict[int, Up] = {}
+        for group, (A, Bt) in zip(self.groups, self.matrices(composed), strict=True):
+            rows, r = [size * self.rank for size in group.sets], self.rank
+            downs += map(Down, A.split(rows), A.mT.split(rows, 1))
+            ups |= zip(group.members, map(Up, Bt.split(r), Bt.mT.split(r, 1)), strict=True)
+        return Factors(self.rank, downs, [ups[place] for place in range(len(ups))], self.where)
+
+
+def _cut(lines: Tensor, features: int) -> Tensor:
+    return lines if lines.shape[1] == features else lines[:, :features]
+
+
+def _sets(sites: Sequence[Site]) -> tuple[int, ...]:
+    """Lengths of the runs of sites that read one input."""
+    lengths = [1]
+    for last, site in itertools.pairwise(sites):
+        if read_one_input(last, site):
+            lengths[-1] += 1
+        else:
+            lengths.append(1)
+    return tuple(lengths)
+
+
+@dataclass(frozen=True)
+class Subvectors:
+    """All sub-vectors of a model, composed: (N, b) in float32."""
+
+    layout: Layout
+    composed: Tensor
+
+    def factors(self, device: torch.device, dtype: torch.dtype) -> Factors:
+        """Their views, behind one autograd node that gathers the gradients of all sites."""
+        if torch.compiler.is_compiling() or not (torch.is_grad_enabled() and self.composed.requires_grad):
+            return self.layout.factors(self.composed.to(device, dtype))
+        plain = self.layout.factors(self.composed.detach().to(device, dtype))
+        number = len(plain.downs)
+        tracked = _Spread.apply(self.composed, self.layout, plain)  # type: ignore[no-untyped-call]  # torch's
+        downs = [Down(A, down.At) for A, down in zip(tracked[:number], plain.downs, strict=True)]
+        ups = [Up(Bt, up.B) for Bt, up in zip(tracked[number:], plain.ups, strict=True)]
+        return Factors(plain.rank, downs, ups, plain.where)
+
+
+class _Spread(torch.autograd.Function):
+    """From all sub-vectors to the A of every set and the Bᵀ of every site, views of one memory.
+
+    Autograd's own nodes for views would fill a whole (N, b) for each block and add them up.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, composed: Tensor, layout: Layout, plain: Factors) -> tuple[Tensor, ...]:
+        ctx.layout, ctx.device = layout, composed.device
+        ctx.like = plain.downs[0].At
+        ctx.set_materialize_grads(False)
+        return (*(down.A for down in plain.downs), *(up.Bt for up in plain.ups))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        layout: Layout = ctx.layout
+        gathered = ctx.like.new_empty(layout.num_rows, layout.vector_length)
+        given = iter(grads)
+        downs = [[next(given) for _ in group.sets] for group in layout.groups]
+        ups = list(given)
+        for number, (group, blocks) in enumerate(zip(layout.groups, layout._lines(gathered), strict=True)):
+            own = [ups[place] for place in group.members]
+            _gather(downs[number], [layout.rank * size for size in group.sets], group.in_features, blocks[0])
+            _gather(own, [layout.rank] * len(own), group.out_features, blocks[1])
+        return gathered.to(ctx.device, torch.float32), None, None
+
+
+def _gather(parts: Sequence[Tensor | None], heights: Sequence[int], features: int, block: Tensor) -> None:
+    """Write gradients one below the other into a block whose lines end in what was cut off."""
+    if block.shape[1] != features:
+        block[:, features:].zero_()
+        block = block[:, :features]
+    whole = [
+        block.new_zeros(height, features) if part is None else part
+        for part, height in zip(parts, heights, strict=True)
+    ]
+    torch.cat(whole, out=block)
 
 
 class VectorBank(nn.Module):

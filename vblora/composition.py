@@ -20,11 +20,10 @@ from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from vblora.errors import AdapterStateError
+from vblora.factors import Composed, Factors
 
 if TYPE_CHECKING:
     from vblora.adapter import Adapter
-
-Factors = list[tuple[Tensor, Tensor]]
 
 _optimizer_steps = 0  # fused AdamW and bitsandbytes change parameters without moving their version counters
 
@@ -58,9 +57,32 @@ def _stamp(adapter: Adapter) -> _Stamp:
 
 
 @dataclass
-class _Composition:
-    factors: Factors
+class InUse:
+    """A composition, and what its forward has made of it.
+
+    Attributes:
+        composed: what the adapter composed.
+        with_grad: gradients were enabled then.
+        shared: by set of sites, products of an input that not all of its sites have asked for yet.
+    """
+
+    composed: Composed
     with_grad: bool
+    shared: dict[int, Any] = field(default_factory=dict)
+    _cast: dict[tuple[torch.device, torch.dtype], Factors] = field(default_factory=dict)
+
+    def factors(self, device: torch.device, dtype: torch.dtype) -> Factors:
+        """The factors there, made once, and with a gradient even if a checkpointed block asks without one."""
+        found = self._cast.get((device, dtype))
+        if found is None:
+            with torch.set_grad_enabled(self.with_grad):
+                found = self._cast[(device, dtype)] = self.composed.factors(device, dtype)
+        return found
+
+
+@dataclass
+class _Kept:
+    in_use: InUse
     stamp: _Stamp
     asked: set[int] = field(default_factory=set)
     finished: bool = False
@@ -80,8 +102,8 @@ class Cache:
 
     def drop(self) -> None:
         """Forget everything."""
-        self._kept: _Composition | None = None
-        self._traced: Factors | None = None
+        self._kept: _Kept | None = None
+        self._traced: InUse | None = None
         self._is_open = False
         self._opened_with_grad = False
         self._without_grad: set[int] = set()
@@ -99,7 +121,7 @@ class Cache:
     def open(self, adapter: Adapter) -> None:
         """Begin a forward of the root: compose, or keep what is still true."""
         if torch.compiler.is_compiling():
-            self._traced = adapter.compose()
+            self._traced = InUse(adapter.compose(), torch.is_grad_enabled())
             return
         keep = self._kept is not None and self._lasting(adapter) and self._kept.stamp.same(_stamp(adapter))
         if not keep:
@@ -112,35 +134,36 @@ class Cache:
         """End the forward of the root. The composition stays for checkpointed blocks that run again."""
         self._traced = None
         self._is_open = False
-        if self._kept is not None and not self._lasting(adapter):
-            self._kept.finished = True
+        if self._kept is not None:
+            self._kept.in_use.shared.clear()
+            self._kept.finished = not self._lasting(adapter)
 
-    def get(self, adapter: Adapter, place: int) -> Factors:
-        """The factors that the site at `place` must use now."""
+    def get(self, adapter: Adapter, place: int) -> InUse:
+        """The composition that the site at `place` must use now."""
         if torch.compiler.is_compiling():
-            return self._traced if self._traced is not None else adapter.compose()
+            return self._traced or InUse(adapter.compose(), torch.is_grad_enabled())
         if in_backward():
             self._check_drawn_once(adapter)
         kept = self._kept
         if kept is None or not self._usable(adapter, kept, place):
             kept = self._compose(adapter)
         self._watch(adapter, kept, place)
-        return kept.factors
+        return kept.in_use
 
-    def _compose(self, adapter: Adapter) -> _Composition:
+    def _compose(self, adapter: Adapter) -> _Kept:
         self._kept = None  # frees the last one before the next is made
         if adapter.training:
             self._forwards, self._ran_again = 1 if self._ran_again else self._forwards + 1, False
         adapter.hold_float32()
-        self._kept = _Composition(adapter.compose(), torch.is_grad_enabled(), _stamp(adapter))
+        self._kept = _Kept(InUse(adapter.compose(), torch.is_grad_enabled()), _stamp(adapter))
         return self._kept
 
     @staticmethod
     def _lasting(adapter: Adapter) -> bool:
         return not (adapter.training or torch.is_grad_enabled())
 
-    def _usable(self, adapter: Adapter, kept: _Composition, place: int) -> bool:
-        if torch.is_grad_enabled() and not kept.with_grad:
+    def _usable(self, adapter: Adapter, kept: _Kept, place: int) -> bool:
+        if torch.is_grad_enabled() and not kept.in_use.with_grad:
             return False
         if in_backward():
             return True
@@ -161,7 +184,7 @@ class Cache:
                 " the next forward in training mode; call backward in between, or model.eval() for the other"
             )
 
-    def _watch(self, adapter: Adapter, kept: _Composition, place: int) -> None:
+    def _watch(self, adapter: Adapter, kept: _Kept, place: int) -> None:
         """Note who asked.
 
         A site that ran without gradients in a forward opened with them, and runs again in backward, is under

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 import torch.nn.functional as F  # noqa: N812  # PyTorch's own convention
 from torch import Tensor, nn
 
 from vblora.errors import AdapterStateError
-from vblora.sites import Site
+from vblora.product import add_product
 
 if TYPE_CHECKING:
-    from vblora.adapter import Adapter
     from vblora.attachment import Attachment
 
 
@@ -38,42 +35,9 @@ class LayerHook:
                 "torch.nn.DataParallel is not supported; use DistributedDataParallel, one process a device"
             )
         x = args[0] if args else next(iter(kwargs.values()))
-        return _add(adapter, places, F.dropout(x, adapter.config.dropout, adapter.training), output)
-
-
-def _add(adapter: Adapter, places: Sequence[int], x: Tensor, output: Tensor) -> Tensor:
-    factors = adapter.composed(places[0])
-    for place in places[1:]:
-        factors = adapter.composed(place)
-    if adapter.sites[places[0]].whole:
-        return _add_product(x, output, *factors[places[0]])
-    result = output.clone()
-    for place in places:
-        part = result[..., _columns(adapter.sites[place])]
-        part += _product(x, *factors[place])
-    return result
-
-
-def _columns(site: Site) -> slice:
-    return slice(site.start, site.start + site.out_features)
-
-
-def _low(x: Tensor, A: Tensor) -> Tensor:
-    return F.linear(x, A.to(x.device, x.dtype))
-
-
-def _product(x: Tensor, A: Tensor, Bt: Tensor) -> Tensor:
-    return _low(x, A) @ Bt.to(x.device, x.dtype)
-
-
-def _add_product(x: Tensor, output: Tensor, A: Tensor, Bt: Tensor) -> Tensor:
-    """Compute output + x Aᵀ Bᵀ in two matrix products: the sum is part of the second.
-
-    Under autocast a 4-bit layer answers in its input's type and not in that of the products, and a layer may
-    answer in another type than its input's: then the sum is made in the wider and rounded to the output's.
-    """
-    low, Bt = _low(x, A), Bt.to(x.device, x.dtype)
-    if low.dtype != output.dtype:
-        return (output + low @ Bt).to(output.dtype)
-    flat = output.reshape(-1, output.shape[-1])
-    return torch.addmm(flat, low.reshape(-1, A.shape[0]), Bt).view(output.shape)
+        for place in places:
+            in_use = adapter.composed(place)
+        drops = adapter.training and adapter.config.dropout > 0
+        if drops:
+            x = F.dropout(x, adapter.config.dropout)
+        return add_product(x, output, in_use, adapter.sites, places, share=not drops)

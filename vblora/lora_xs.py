@@ -18,8 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vblora.adapter import AdapterConfig, OneRateAdapter, require_number, site_device
-from vblora.composition import Factors
 from vblora.errors import AdapterFileError, VBLoRAError
+from vblora.factors import Pairs
 from vblora.once import once
 from vblora.sites import Site, dense_weight
 
@@ -106,13 +106,13 @@ class LoRAXS(OneRateAdapter):
     def _frame(self, place: int) -> tuple[Tensor, Tensor]:
         return cast(Tensor, getattr(self, f"A{place}")), cast(Tensor, getattr(self, f"U{place}"))
 
-    def compose(self) -> Factors:
+    def compose(self) -> Pairs:
         """A = Σ Vᵀ and Bᵀ = (U R)ᵀ for every site."""
         factors = []
         for place, R in enumerate(self.R.unbind(0)):
             A, U = self._frame(place)
             factors.append((A, once(lambda R, U: R.mT @ U.mT, R, U)))
-        return factors
+        return Pairs(factors)
 
     def fingerprint_of_base(self) -> Tensor:
         """What tells frames apart, (sites, 3, r); see `probe`."""

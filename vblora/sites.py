@@ -16,6 +16,17 @@ from vblora.errors import TargetError
 RESERVED = "vblora"  # the submodule of the root that holds the adapters
 
 
+# Names of sibling layers that read one input in the models of transformers and of the LLaMA release.
+ONE_INPUT = (
+    {"query", "key", "value"},
+    {"q_proj", "k_proj", "v_proj"},
+    {"q_lin", "k_lin", "v_lin"},
+    {"gate_proj", "up_proj"},
+    {"wi_0", "wi_1"},
+    {"w1", "w3"},
+)
+
+
 @dataclass(frozen=True)
 class Site:
     """A place where ΔW = B A is added.
@@ -35,6 +46,14 @@ class Site:
     layer: str = ""
     start: int = 0
     whole: bool = True
+
+
+def read_one_input(site: Site, other: Site) -> bool:
+    """Whether two sites are expected to be given the same tensor; what they are given decides in the end."""
+    if site.layer == other.layer:
+        return True
+    (parent, _, name), (others, _, other_name) = site.layer.rpartition("."), other.layer.rpartition(".")
+    return parent == others and any({name, other_name} <= names for names in ONE_INPUT)
 
 
 def is_conv1d(layer: nn.Module) -> bool:

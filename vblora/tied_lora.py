@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from vblora.adapter import AdapterConfig, OneRateAdapter, site_device
-from vblora.composition import Factors
+from vblora.factors import Pairs
 from vblora.once import once
 from vblora.sites import Site
 
@@ -61,13 +61,11 @@ class TiedLoRA(OneRateAdapter):
         self.v = nn.Parameter(torch.ones(sum(site.out_features for site in self.sites), **form))
         nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
 
-    def compose(self) -> Factors:
+    def compose(self) -> Pairs:
         """A = Λ_u [A A …] and Bᵀ = ([B; B; …] scaled by v)ᵀ for every site."""
         outputs = [site.out_features for site in self.sites]
-        return [
-            (self._scaled_a(site, u), self._scaled_bt(site, v))
-            for site, u, v in zip(self.sites, self.u.unbind(0), torch.split(self.v, outputs), strict=True)
-        ]
+        scales = zip(self.sites, self.u.unbind(0), torch.split(self.v, outputs), strict=True)
+        return Pairs([(self._scaled_a(site, u), self._scaled_bt(site, v)) for site, u, v in scales])
 
     def _scaled_a(self, site: Site, u: Tensor) -> Tensor:
         return once(lambda A, u: u[:, None] * A.repeat(1, site.in_features // self.width), self.A, u)

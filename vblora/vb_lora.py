@@ -23,9 +23,9 @@ from vblora.adapter import (
     site_device,
 )
 from vblora.admixture import SELECTIONS, Rule, check_topk
-from vblora.bank import FixedBank, Layout, VectorBank
-from vblora.composition import Factors
+from vblora.bank import FixedBank, Layout, Subvectors, VectorBank
 from vblora.errors import VBLoRAError
+from vblora.factors import Composed
 from vblora.sites import Site
 
 
@@ -103,9 +103,9 @@ class VBLoRA(Adapter):
         self.bank = bank
         self.random = SELECTIONS[config.selection].random
 
-    def compose(self) -> Factors:
-        """Compose all sub-vectors in one go and view them as factors."""
-        return self.layout.factors(self.bank())
+    def compose(self) -> Composed:
+        """Compose all sub-vectors in one go."""
+        return Subvectors(self.layout, self.bank())
 
     def param_groups(
         self,
@@ -174,9 +174,9 @@ class VBLoRA(Adapter):
         assert isinstance(self.bank, VectorBank)
         name = site if isinstance(site, str) else site.name
         place = [own.name for own in self.sites].index(name)
-        group = next(group for group in self.layout.groups if place in group.members)
-        A, B = self.layout.blocks(self.bank.logits, group)
-        row = group.members.index(place)
+        blocks = zip(self.layout.groups, self.layout.blocks(self.bank.logits), strict=True)
+        members, (A, B) = next((group.members, pair) for group, pair in blocks if place in group.members)
+        row = members.index(place)
         return A[row], B[row]
 
 

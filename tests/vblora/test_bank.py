@@ -79,5 +79,5 @@ def test_sites_given_in_any_order_keep_their_place():
     sites = [Site("a", 8, 8), Site("b", 8, 16), Site("c", 8, 8)]
     layout = vblora.bank.Layout(sites, rank=1, vector_length=8)
     composed = torch.arange(layout.num_rows * 8.0).view(-1, 8)
-    shapes = [(A.shape[1], Bt.shape[1]) for A, Bt in layout.factors(composed)]
-    assert shapes == [(8, 8), (8, 16), (8, 8)]
+    pairs = [layout.factors(composed).pair(place) for place in range(3)]
+    assert [(A.shape[1], B.shape[0]) for A, B in pairs] == [(8, 8), (8, 16), (8, 8)]

@@ -88,7 +88,7 @@ def test_save_load_gives_the_same_output(name, method, kind, tmp_path):
     again = MODELS[name][0]()
     loaded = vblora.load(again, tmp_path)
     assert loaded.config == adapter.config
-    torch.testing.assert_close(logits(again), logits(model), atol=2e-6, rtol=1e-5)
+    torch.testing.assert_close(logits(again), logits(model), atol=5e-6, rtol=1e-5)
 
 
 @every
