@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vblora import memory
 from vblora.errors import VBLoRAError
+from vblora.once import traced
 from vblora.selection import largest
 
 
@@ -35,7 +36,7 @@ def select(
 
 
 def _chosen(logits: Float[Tensor, "*site h"], indices: Int[Tensor, "*site k"]) -> Float[Tensor, "*site k"]:
-    if torch.compiler.is_compiling():
+    if traced():
         return logits.gather(-1, indices)
     chosen: Tensor = _Gather.apply(logits, indices)  # type: ignore[no-untyped-call]  # torch's
     return chosen

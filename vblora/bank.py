@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from vblora import admixture
 from vblora.factors import Down, Factors, Up
-from vblora.once import once
+from vblora.once import once, traced
 from vblora.sites import Site, read_one_input
 
 
@@ -137,7 +137,7 @@ class Subvectors:
 
     def factors(self, device: torch.device, dtype: torch.dtype) -> Factors:
         """Their views, behind one autograd node that gathers the gradients of all sites."""
-        if torch.compiler.is_compiling() or not (torch.is_grad_enabled() and self.composed.requires_grad):
+        if traced() or not (torch.is_grad_enabled() and self.composed.requires_grad):
             return self.layout.factors(self.composed.to(device, dtype))
         plain = self.layout.factors(self.composed.detach().to(device, dtype))
         number = len(plain.downs)

@@ -1,5 +1,6 @@
 """Zeros that are cheap to make however large they are."""
 
+import contextlib
 import math
 import mmap
 
@@ -21,8 +22,6 @@ def zeros(like: Tensor) -> Tensor:
     if like.device.type != "cpu" or size <= HEAP_LIMIT or not hasattr(mmap, "MADV_HUGEPAGE"):
         return torch.zeros_like(like, memory_format=torch.contiguous_format)
     block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    try:
+    with contextlib.suppress(OSError):  # a kernel without them: small pages, zero all the same
         block.madvise(mmap.MADV_HUGEPAGE)
-    except OSError:
-        pass  # a kernel without them: small pages, zero all the same
     return torch.frombuffer(block, dtype=like.dtype).view(like.shape)

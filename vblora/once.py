@@ -15,14 +15,19 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
+def traced() -> bool:
+    """Whether a compiler or a function transform looks on: it needs operators as they are, not our nodes."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+
+
 def once(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     """Return function(*inputs) as the output of a single autograd node.
 
-    The arithmetic is float32 also under autocast. Under `torch.compile` the function is called as it is: the
-    compiler sees the whole graph.
+    The arithmetic is float32 also under autocast. For `torch.compile` and the transforms of `torch.func` the
+    function is called as it is, so that they see the whole graph.
     """
     with torch.autocast(device_type=inputs[0].device.type, enabled=False):
-        if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        if traced() or not torch.is_grad_enabled():
             return function(*inputs)
         output: Tensor = _Once.apply(function, *inputs)  # type: ignore[no-untyped-call]  # torch: untyped
         return output

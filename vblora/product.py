@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vblora.composition import InUse
 from vblora.factors import Down, Factors
+from vblora.once import traced
 from vblora.sites import Site
 
 
@@ -36,7 +37,7 @@ def add_product(
     """
     dtype = _dtype(x)
     factors = in_use.factors(x.device, dtype)
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    if traced():
         return _plain(x.to(dtype), output, factors, sites, places)
     lows = [_low(x, factors, place, in_use.shared if share else None) for place in places]
     ups = [factors.ups[place] for place in places]

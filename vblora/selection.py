@@ -1,13 +1,15 @@
 """Which logits of each row are the k largest, found faster than by `torch.topk` where k is small.
 
 `torch.topk` sorts parts of a row one element at a time. Maxima are found many at a time: one round of maxima
-gives the largest, the next one, without it, the second. Of a long row only those k blocks of columns are looked
-into that have the largest maxima: no other block can hold one of the k largest.
+gives the largest, the next one, without it, the second. Of a long row only those k blocks of columns are
+looked into that have the largest maxima: no other block can hold one of the k largest.
 """
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from vblora.once import traced
 
 MOST_ROUNDS = 4
 BLOCK = 32  # columns; on two CPU cores 32 and 64 were the fastest at 2048 columns
@@ -17,9 +19,9 @@ LONG_ROW = 256  # columns; below, rounds over the whole row were faster
 def largest(rows: Float[Tensor, "*site h"], k: int) -> Int[Tensor, "*site k"]:
     """Columns of the k largest values in each row, the largest first, as `rows.topk(k).indices`.
 
-    Of equal values either may come. On a GPU and in a compiled model this is `torch.topk`.
+    Of equal values either may come. On a GPU and for what `traced` names this is `torch.topk`.
     """
-    if k > MOST_ROUNDS or rows.device.type != "cpu" or torch.compiler.is_compiling():
+    if k > MOST_ROUNDS or rows.device.type != "cpu" or traced():
         return rows.topk(k, dim=-1).indices
     flat = rows.detach().reshape(-1, rows.shape[-1])
     found = _by_rounds(flat, k) if flat.shape[1] < LONG_ROW else _by_blocks(flat, k)
