@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from vblora import admixture
+from vblora import admixture, memory
 from vblora.factors import Down, Factors, Up
 from vblora.once import once, traced
 from vblora.sites import Site, read_one_input
@@ -201,6 +201,7 @@ class VectorBank(nn.Module):
     ) -> None:
         """Allocate the tensors; `reset` draws their start values."""
         super().__init__()
+        memory.keep_freed_blocks()
         self.layout, self.selection, self.rule = layout, selection, rule
         form: dict[str, Any] = {"device": device, "dtype": torch.float32}  # whatever torch's default is
         self.vectors = nn.Parameter(torch.empty(num_vectors, layout.vector_length, **form))

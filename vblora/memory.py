@@ -1,4 +1,4 @@
-"""Zeros that are cheap to make however large they are."""
+"""Large blocks of main memory that cost little to make in every step."""
 
 import contextlib
 import math
@@ -9,6 +9,16 @@ from torch import Tensor
 
 # glibc gives larger blocks back to the system when they are freed, so every page of the next one is new.
 HEAP_LIMIT = 32 * 2**20
+
+
+def keep_freed_blocks() -> None:
+    """Let glibc keep freed blocks of up to 32 MiB for the next allocation.
+
+    It does so for blocks as large as the largest that was freed before (mallopt(3), M_MMAP_THRESHOLD). A
+    training with large activations has freed one sooner or later; here it happens at once, to a block that
+    is never touched. Other systems' allocators take no notice.
+    """
+    torch.empty(HEAP_LIMIT - 2**20, dtype=torch.uint8)
 
 
 def zeros(like: Tensor) -> Tensor:

@@ -116,7 +116,7 @@ class _Down(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, A: Tensor, At: Tensor, parts: int) -> tuple[Tensor, ...]:
         ctx.save_for_backward(x, A)
-        low = x @ At
+        low = torch.mm(x, At)  # `@` would dispatch one operator more
         return low.chunk(parts, 1) if parts > 1 else (low,)
 
     @staticmethod
@@ -124,7 +124,7 @@ class _Down(torch.autograd.Function):
         x, A = ctx.saved_tensors
         grad = torch.cat(grads, 1) if len(grads) > 1 else grads[0]
         need_x, need_A = ctx.needs_input_grad[:2]
-        return grad @ A if need_x else None, grad.mT @ x if need_A else None, None, None
+        return torch.mm(grad, A) if need_x else None, torch.mm(grad.t(), x) if need_A else None, None, None
 
 
 class _AddUp(torch.autograd.Function):
@@ -154,8 +154,8 @@ class _AddUp(torch.autograd.Function):
         for chosen, low, Bt, B in zip(ctx.columns, lows, Bts, ctx.Bs, strict=True):
             own = flat if chosen is None else flat[:, chosen]
             # For a gradient of the gradient the factor itself is needed; its plain view has none.
-            dlows.append(own @ (Bt.mT if torch.is_grad_enabled() else B))
-            dBts.append(low.mT @ own if Bt.requires_grad else None)
+            dlows.append(torch.mm(own, Bt.t() if torch.is_grad_enabled() else B))
+            dBts.append(torch.mm(low.t(), own) if Bt.requires_grad else None)
         return grad, None, None, *dlows, *dBts
 
 
