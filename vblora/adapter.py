@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vblora.composition import Cache, InUse
+from vblora.encoding import Shapes
 from vblora.errors import AdapterStateError, VBLoRAError
 from vblora.factors import Composed
 from vblora.precision import Float32
@@ -69,9 +70,39 @@ class AdapterConfig:
         """Make the adapter for these sites of the model, with its start values drawn."""
         raise NotImplementedError
 
-    def shapes(self, sites: Sequence[Site], kind: str) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-        """Shape and type of each tensor in a file of this kind ("trained" or "topk") for these sites."""
+    def shapes(self, sites: Sequence[Site], kind: str, precision: str) -> Shapes:
+        """Shape and type of each tensor of `Adapter.file_tensors` for these sites."""
         raise NotImplementedError
+
+    def restore(
+        self, model: nn.Module, sites: Sequence[Site], kind: str, precision: str, saved: Saved
+    ) -> Adapter:
+        """The adapter of a file, whose names, shapes and types are checked already.
+
+        Raises:
+            VBLoRAError: a value is impossible, or the base weights are not those of training.
+        """
+        device = site_device(model, sites)
+        # Start values are drawn and overwritten; the user's generators stay as they were.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            adapter = self.build(model, sites)
+        adapter.load_state_dict({**saved.tensors, **saved.fingerprint})
+        return adapter
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a file holds of an adapter.
+
+    Attributes:
+        tensors: its own, decoded.
+        fingerprint: {"fingerprint": what tells its base weights}, or nothing.
+        bank: the vectors (h, b) that it shares with others, which the file does not hold.
+    """
+
+    tensors: Mapping[str, Tensor]
+    fingerprint: Mapping[str, Tensor] = field(default_factory=dict)
+    bank: Tensor | None = None
 
 
 class Adapter(nn.Module):
@@ -107,13 +138,13 @@ class Adapter(nn.Module):
         """What tells the base weights apart that this adapter was trained on; None if any will do."""
         return None
 
-    def fill(self, kind: str, tensors: Mapping[str, Tensor], fingerprint: Tensor | None) -> None:
-        """Take over the adapter's own tensors of a file, whose names, shapes and types are checked already.
+    def file_tensors(self, kind: str, precision: str) -> dict[str, Tensor]:
+        """The adapter's own tensors in a file of this kind ("trained" or "topk"), before they are encoded."""
+        return dict(self.named_parameters()) if kind == "trained" else self.stored()
 
-        Raises:
-            VBLoRAError: a value is impossible, or the base weights are not those of training.
-        """
-        self.load_state_dict(dict(tensors))
+    def shared_bank(self) -> str | None:
+        """Identity of the bank that the adapter uses and its files do not hold."""
+        return None
 
     # What all adapters share.
 

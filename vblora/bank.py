@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from vblora import admixture, memory
+from vblora.encoding import Mixtures
 from vblora.factors import Down, Factors, Up
 from vblora.once import once, traced
+from vblora.selection import largest
 from vblora.sites import Site, read_one_input
 
 
@@ -191,27 +193,38 @@ class VectorBank(nn.Module):
     """The trainable state of a VB-LoRA adapter: `vectors` (h, b) and `logits` (N, h), in float32.
 
     The bank starts as U(-bound, bound), the logits as N(0, std). A noisy selection also owns `noise_logits`
-    (N, h).
+    (N, h). Vectors that do not train are a buffer, which several adapters may share.
     """
 
+    vectors: Tensor
     noise_logits: nn.Parameter | None
 
     def __init__(
-        self, layout: Layout, num_vectors: int, selection: str, rule: admixture.Rule, device: torch.device
+        self,
+        layout: Layout,
+        num_vectors: int,
+        selection: str,
+        rule: admixture.Rule,
+        device: torch.device,
+        frozen: Tensor | None = None,
     ) -> None:
-        """Allocate the tensors; `reset` draws their start values."""
+        """Allocate the tensors but for `frozen` vectors; `reset` draws their start values."""
         super().__init__()
         memory.keep_freed_blocks()
         self.layout, self.selection, self.rule = layout, selection, rule
         form: dict[str, Any] = {"device": device, "dtype": torch.float32}  # whatever torch's default is
-        self.vectors = nn.Parameter(torch.empty(num_vectors, layout.vector_length, **form))
+        if frozen is None:
+            self.vectors = nn.Parameter(torch.empty(num_vectors, layout.vector_length, **form))
+        else:
+            self.register_buffer("vectors", frozen.to(device), persistent=False)
         self.logits = nn.Parameter(torch.empty(layout.num_rows, num_vectors, **form))
         noisy = admixture.SELECTIONS[selection].noisy
         self.noise_logits = nn.Parameter(torch.empty_like(self.logits)) if noisy else None
 
     def reset(self, bank_bound: float, logits_std: float) -> None:
         """Draw the start values of bank and logits from the global generator."""
-        nn.init.uniform_(self.vectors, -bank_bound, bank_bound)
+        if isinstance(self.vectors, nn.Parameter):
+            nn.init.uniform_(self.vectors, -bank_bound, bank_bound)
         nn.init.normal_(self.logits, std=logits_std)
         if self.noise_logits is not None:
             nn.init.normal_(self.noise_logits, std=logits_std)
@@ -226,11 +239,12 @@ class VectorBank(nn.Module):
         noise = () if self.noise_logits is None else (self.noise_logits,)
         return once(composed, self.logits, self.vectors, *noise)
 
-    def selections(self) -> tuple[Int[Tensor, "N k"], Float[Tensor, "N k"]]:
-        """The chosen vectors and their weights at inference, largest first."""
+    def mixtures(self) -> Mixtures:
+        """The chosen vectors and their logits at inference, largest first."""
         topk = self.rule.topk if admixture.SELECTIONS[self.selection].sparse else self.vectors.shape[0]
-        with torch.no_grad():
-            return admixture.select(self.logits, topk)
+        logits = self.logits.detach()
+        columns = largest(logits, topk)
+        return Mixtures(columns, logits.gather(1, columns))
 
 
 class FixedBank(nn.Module):
@@ -238,20 +252,23 @@ class FixedBank(nn.Module):
 
     vectors: Tensor
     indices: Tensor
+    scores: Tensor
     weights: Tensor
 
-    def __init__(self, layout: Layout, vectors: Tensor, indices: Tensor, weights: Tensor) -> None:
-        """Keep `vectors` (h, b), `indices` (N, k) and their `weights` (N, k)."""
+    def __init__(self, layout: Layout, vectors: Tensor, chosen: Mixtures, device: torch.device) -> None:
+        """Keep `vectors` (h, b), and `indices`, `scores` and `weights` (N, k) of what is chosen."""
         super().__init__()
         self.layout = layout
-        self.register_buffer("vectors", vectors)
-        self.register_buffer("indices", indices)
-        self.register_buffer("weights", weights)
+        scores = chosen.scores.to(device)
+        self.register_buffer("vectors", vectors.to(device))
+        self.register_buffer("indices", chosen.columns.to(device))
+        self.register_buffer("scores", scores)
+        self.register_buffer("weights", scores.softmax(dim=1))
 
     def forward(self) -> Float[Tensor, "N b"]:
         """Compose every sub-vector of the model."""
         return admixture.mix(self.indices, self.weights, self.vectors)
 
-    def selections(self) -> tuple[Int[Tensor, "N k"], Float[Tensor, "N k"]]:
-        """The stored vectors' indices and weights."""
-        return self.indices, self.weights
+    def mixtures(self) -> Mixtures:
+        """The stored vectors' indices and scores."""
+        return Mixtures(self.indices, self.scores)

@@ -9,7 +9,7 @@ weight is decomposed: what is trained on it is not loaded onto the weights as th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vblora.adapter import AdapterConfig, OneRateAdapter, require_number, site_device
+from vblora.encoding import Shapes
 from vblora.errors import AdapterFileError, VBLoRAError
 from vblora.factors import Pairs
 from vblora.once import once
@@ -48,7 +49,7 @@ class LoRAXSConfig(AdapterConfig):
         """Decompose the weight of every site."""
         return LoRAXS(self, model, sites)
 
-    def shapes(self, sites: Sequence[Site], kind: str) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    def shapes(self, sites: Sequence[Site], kind: str, precision: str) -> Shapes:
         """R for both kinds."""
         return {"R": ((len(sites), self.rank, self.rank), torch.float32)}
 
@@ -117,11 +118,6 @@ class LoRAXS(OneRateAdapter):
     def fingerprint_of_base(self) -> Tensor:
         """What tells frames apart, (sites, 3, r); see `probe`."""
         return self.fingerprint
-
-    def fill(self, kind: str, tensors: Mapping[str, Tensor], fingerprint: Tensor | None) -> None:
-        """R, if it was trained between these frames."""
-        assert fingerprint is not None, "a LoRA-XS file holds one"
-        super().fill(kind, {**tensors, "fingerprint": fingerprint}, fingerprint)
 
     def check_fingerprint(self, stored: Tensor) -> None:
         """Refuse R that was trained between other frames.

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from vblora.adapter import AdapterConfig, OneRateAdapter, site_device
+from vblora.encoding import Shapes
 from vblora.factors import Pairs
 from vblora.once import once
 from vblora.sites import Site
@@ -34,7 +35,7 @@ class TiedLoRAConfig(AdapterConfig):
         """Make the adapter with a fresh pair and diagonals of ones."""
         return TiedLoRA(self, sites, site_device(model, sites))
 
-    def shapes(self, sites: Sequence[Site], kind: str) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    def shapes(self, sites: Sequence[Site], kind: str, precision: str) -> Shapes:
         """The same four tensors for both kinds."""
         adapter = TiedLoRA(self, sites, torch.device("meta"))
         return {name: (tuple(p.shape), p.dtype) for name, p in adapter.named_parameters()}

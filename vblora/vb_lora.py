@@ -5,7 +5,8 @@ Source: Li, Han, Ji, NeurIPS 2024 (arXiv 2405.15179).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from vblora.adapter import (
     Adapter,
     AdapterConfig,
     ParamGroup,
+    Saved,
     check_rank,
     param_group,
     require_number,
@@ -24,6 +26,8 @@ from vblora.adapter import (
 )
 from vblora.admixture import SELECTIONS, Rule, check_topk
 from vblora.bank import FixedBank, Layout, Subvectors, VectorBank
+from vblora.banks import identity, read_bank
+from vblora.encoding import Shapes, mixture_shapes, mixtures
 from vblora.errors import VBLoRAError
 from vblora.factors import Composed
 from vblora.sites import Site
@@ -39,6 +43,9 @@ class VBLoRAConfig(AdapterConfig):
         topk: k, vectors mixed per sub-vector.
         selection: one of `vblora.admixture.SELECTIONS`; all but "topk" are the paper's ablation (Table 5).
         temperature: τ of the Gumbel selections.
+        bank: file or folder of an adapter whose bank of vectors this one starts from; it must be (h, b).
+        train_bank: the bank trains. Without, only selections against the `bank` are learned and saved: the
+            adapter's files tell the bank by its identity, and another one is refused.
         init_logits_std: the logits start as N(0, std). The paper gives 0.01; PEFT's default is 0.1.
         init_bank_bound: the bank starts as U(-bound, bound).
     """
@@ -50,6 +57,8 @@ class VBLoRAConfig(AdapterConfig):
     topk: int = 2
     selection: str = "topk"
     temperature: float = 1 / 3
+    bank: str | os.PathLike[str] | None = None
+    train_bank: bool = True
     init_logits_std: float = 0.01
     init_bank_bound: float = 0.02
 
@@ -67,24 +76,63 @@ class VBLoRAConfig(AdapterConfig):
         check_topk(self.topk, self.num_vectors)
         if self.temperature == 0:
             raise VBLoRAError("temperature 0 is not above 0")
+        if not isinstance(self.train_bank, bool) or not isinstance(self.bank, str | os.PathLike | None):
+            raise VBLoRAError(
+                f"bank {self.bank!r} is no path, or train_bank {self.train_bank!r} neither true nor false"
+            )
 
     def build(self, model: nn.Module, sites: Sequence[Site]) -> VBLoRA:
-        """Make the adapter with fresh bank and logits."""
-        return VBLoRA(self, sites, site_device(model, sites))
+        """Make the adapter with fresh logits, and a fresh bank or that of a file."""
+        if self.bank is None and not self.train_bank:
+            raise VBLoRAError(
+                "train_bank=False needs a bank to learn against; give bank=path to an adapter's file"
+            )
+        vectors = None if self.bank is None else self._checked_bank(read_bank(self.bank))
+        adapter = VBLoRA(self, sites, self._trained_bank(model, sites, None if self.train_bank else vectors))
+        adapter.start(vectors)
+        return adapter
 
-    def shapes(self, sites: Sequence[Site], kind: str) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-        """Bank and logits; or bank, indices and weights."""
+    def restore(
+        self, model: nn.Module, sites: Sequence[Site], kind: str, precision: str, saved: Saved
+    ) -> VBLoRA:
+        """The adapter of a file; no start values are drawn."""
+        tensors, device = saved.tensors, site_device(model, sites)
+        shared = None if saved.bank is None else self._checked_bank(saved.bank)
+        if kind == "trained":
+            adapter = VBLoRA(self, sites, self._trained_bank(model, sites, shared))
+            adapter.load_state_dict(dict(tensors))
+            return adapter
+        chosen = mixtures(tensors["indices"], tensors["weights"], self.num_vectors, precision)
+        vectors = tensors["vectors"] if shared is None else shared
+        return VBLoRA(self, sites, FixedBank(self._layout(sites), vectors, chosen, device))
+
+    def _layout(self, sites: Sequence[Site]) -> Layout:
+        return Layout(sites, self.rank, self.vector_length)
+
+    def _trained_bank(self, model: nn.Module, sites: Sequence[Site], frozen: Tensor | None) -> VectorBank:
+        rule, device = Rule(self.topk, self.temperature), site_device(model, sites)
+        return VectorBank(self._layout(sites), self.num_vectors, self.selection, rule, device, frozen)
+
+    def _checked_bank(self, vectors: Tensor) -> Tensor:
+        if vectors.shape != (self.num_vectors, self.vector_length):
+            raise VBLoRAError(
+                f"the bank holds {vectors.shape[0]} vectors of length {vectors.shape[1]};"
+                f" set num_vectors ({self.num_vectors}) and vector_length ({self.vector_length}) to these"
+            )
+        return vectors
+
+    def shapes(self, sites: Sequence[Site], kind: str, precision: str) -> Shapes:
+        """Bank and logits; or bank, packed indices and weights. A shared bank is not in the file."""
         check_rank(self.rank, sites)
-        rows = Layout(sites, self.rank, self.vector_length).num_rows
-        bank = (self.num_vectors, self.vector_length)
-        selection = SELECTIONS[self.selection]
+        rows, selection = self._layout(sites).num_rows, SELECTIONS[self.selection]
+        vectors: Shapes = {"vectors": ((self.num_vectors, self.vector_length), torch.float32)}
+        vectors = vectors if self.train_bank else {}
         if kind == "topk":
             k = self.topk if selection.sparse else self.num_vectors
-            indices, weights = ((rows, k), index_dtype(self.num_vectors)), ((rows, k - 1), torch.float32)
-            return {"vectors": (bank, torch.float32), "indices": indices, "weights": weights}
+            return vectors | mixture_shapes(rows, self.num_vectors, k, precision)
         names = ["logits", "noise_logits"] if selection.noisy else ["logits"]
         logits = {f"bank.{name}": ((rows, self.num_vectors), torch.float32) for name in names}
-        return {"bank.vectors": (bank, torch.float32), **logits}
+        return {f"bank.{name}": value for name, value in vectors.items()} | logits
 
 
 class VBLoRA(Adapter):
@@ -93,15 +141,20 @@ class VBLoRA(Adapter):
     config: VBLoRAConfig
     bank: VectorBank | FixedBank
 
-    def __init__(self, config: VBLoRAConfig, sites: Sequence[Site], device: torch.device) -> None:
-        """Lay out the sub-vectors of all sites and draw the start values."""
+    def __init__(self, config: VBLoRAConfig, sites: Sequence[Site], bank: VectorBank | FixedBank) -> None:
+        """Take a bank laid out for these sites."""
         super().__init__(config, sites)
-        self.layout = Layout(sites, config.rank, config.vector_length)
-        rule = Rule(config.topk, config.temperature)
-        bank = VectorBank(self.layout, config.num_vectors, config.selection, rule, device)
-        bank.reset(config.init_bank_bound, config.init_logits_std)
-        self.bank = bank
-        self.random = SELECTIONS[config.selection].random
+        self.layout, self.bank = bank.layout, bank
+        self.trainable = isinstance(bank, VectorBank)
+        self.random = self.trainable and SELECTIONS[config.selection].random
+
+    def start(self, vectors: Tensor | None = None) -> None:
+        """Draw the start values; the bank's may be given."""
+        assert isinstance(self.bank, VectorBank)
+        self.bank.reset(self.config.init_bank_bound, self.config.init_logits_std)
+        if vectors is not None:
+            with torch.no_grad():
+                self.bank.vectors.copy_(vectors)
 
     def compose(self) -> Composed:
         """Compose all sub-vectors in one go."""
@@ -126,43 +179,35 @@ class VBLoRA(Adapter):
         self.check_trainable()
         assert isinstance(self.bank, VectorBank)
         noise = [] if self.bank.noise_logits is None else [self.bank.noise_logits]
+        vectors = self.bank.vectors
+        bank = [param_group("bank", [vectors], bank_lr)] if isinstance(vectors, nn.Parameter) else []
         return [
-            param_group("bank", [self.bank.vectors], bank_lr),
+            *bank,
             param_group("logits", [self.bank.logits, *noise], logits_lr),
             *self.head_groups(head_lr, head_weight_decay),
         ]
 
     def stored(self) -> dict[str, Tensor]:
-        """Bank (h, b), chosen indices (N, k) in the smallest unsigned type, and k-1 weights (N, k-1).
+        """What the paper counts: the bank (h, b) unless it is shared, the chosen indices, and k-1 weights.
 
-        The weights of a sub-vector sum to 1 and its largest is left out: it comes back as 1 - Σ of the
-        others, which is at least 1/k and equal to the weight used in training within float32 rounding.
+        Indices (N, k) have the smallest unsigned type. Weights (N, k-1) are without the largest, which
+        follows from the others.
         """
-        indices, weights = self.bank.selections()
-        return {
-            "vectors": self.bank.vectors.detach(),
-            "indices": indices.to(index_dtype(self.bank.vectors.shape[0])),
-            "weights": weights[:, 1:].contiguous(),
-        }
+        chosen = self.bank.mixtures()
+        indices = chosen.columns.to(index_dtype(self.config.num_vectors))
+        own = {"vectors": self.bank.vectors.detach()} if self.config.train_bank else {}
+        return own | {"indices": indices, "weights": chosen.weights()[:, 1:].contiguous()}
 
-    def fill(self, kind: str, tensors: Mapping[str, Tensor], fingerprint: Tensor | None) -> None:
-        """Bank and logits of a "trained" file, or what `stored` gave."""
-        if kind != "topk":
-            return super().fill(kind, tensors, fingerprint)
-        device = self.bank.vectors.device
-        self.fix(**{key: value.to(device) for key, value in tensors.items()})
+    def file_tensors(self, kind: str, precision: str) -> dict[str, Tensor]:
+        """Bank and logits, or bank and mixtures; a shared bank is left out."""
+        if kind == "trained":
+            return dict(self.named_parameters())
+        own = {"vectors": self.bank.vectors.detach()} if self.config.train_bank else {}
+        return own | self.bank.mixtures().encoded(self.config.num_vectors, precision)
 
-    def fix(self, vectors: Tensor, indices: Tensor, weights: Tensor) -> None:
-        """Use what `stored` gave in place of bank and logits; the adapter can then no longer be trained.
-
-        Raises:
-            VBLoRAError: an index or a weight is impossible.
-        """
-        _check_selections(vectors, indices, weights)
-        largest = 1 - weights.sum(dim=1, keepdim=True)
-        self.bank = FixedBank(self.layout, vectors, indices.long(), torch.cat([largest, weights], dim=1))
-        self.trainable = False
-        self.refresh()
+    def shared_bank(self) -> str | None:
+        """Identity of the bank that selections are learned against, if it is not the adapter's own."""
+        return None if self.config.train_bank else identity(self.bank.vectors)
 
     def site_logits(self, site: Site | str) -> tuple[Tensor, Tensor]:
         """Views of one site's logits, A (r, ⌈i/b⌉, h) and B (r, ⌈o/b⌉, h).
@@ -178,23 +223,6 @@ class VBLoRA(Adapter):
         members, (A, B) = next((group.members, pair) for group, pair in blocks if place in group.members)
         row = members.index(place)
         return A[row], B[row]
-
-
-def _check_selections(vectors: Tensor, indices: Tensor, weights: Tensor) -> None:
-    """Refuse indices and weights that no training can have given.
-
-    Raises:
-        VBLoRAError: an index is outside the bank, a weight is negative, or the largest is below 1/k.
-    """
-    h, k = vectors.shape[0], indices.shape[1]
-    chosen = indices.long()
-    if bool(((chosen < 0) | (chosen >= h)).any()):
-        raise VBLoRAError(f"an index points beyond the {h} vectors of the bank")
-    rounding = 1e-5
-    if bool((weights < 0).any() or (weights.sum(dim=1) > 1 - 1 / k + rounding).any()):
-        raise VBLoRAError(
-            f"the weights of a sub-vector are negative or leave less than 1/{k} for the largest"
-        )
 
 
 def index_dtype(num_vectors: int) -> torch.dtype:

@@ -1,0 +1,43 @@
+"""A bank of vectors that several adapters share: where it is read from, and how it is told again.
+
+Any VB-LoRA adapter's file that holds its bank serves as a bank. Its identity is a hash of its values, so an
+adapter that was trained against one bank refuses another.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vblora.adapter_file import FILE_NAME, read_all, read_header
+from vblora.encoding import decoded
+from vblora.errors import AdapterFileError
+
+VECTORS = "adapter.bank.vectors", "adapter.vectors"  # in a trained file, in a top-k file
+
+
+def identity(vectors: Tensor) -> str:
+    """SHA-256 over shape and float32 values of a bank (h, b)."""
+    values = vectors.detach().cpu().float().contiguous()
+    return hashlib.sha256(f"{list(values.shape)}\n".encode() + values.numpy().tobytes()).hexdigest()
+
+
+def read_bank(path: str | os.PathLike[str]) -> Tensor:
+    """The vectors (h, b) in an adapter's file, or in the folder of one, in float32.
+
+    Raises:
+        AdapterFileError: there is no such file, it is damaged, or it holds no bank.
+    """
+    file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
+    header = read_header(file)
+    if header.method != "vblora" or header.bank is not None:
+        raise AdapterFileError(
+            f"{file}: this adapter holds no bank of its own; give the file that its bank is in"
+        )
+    tensors = decoded(read_all(file, header.sha256))
+    vectors = next((tensors[name] for name in VECTORS if name in tensors), None)
+    if vectors is None or vectors.dim() != 2 or vectors.dtype != torch.float32:
+        raise AdapterFileError(f"{file}: its bank is no float32 matrix")
+    return vectors
