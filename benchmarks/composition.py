@@ -37,7 +37,7 @@ class Layers(nn.Module):
     """Linear layers of given sizes, each with a single number in the place of its weight."""
 
     def __init__(self, num_layers: int, sides: Sequence[tuple[int, int]]) -> None:
-        """Make them under the names 0.0, 0.1, …"""
+        """Make them under the names 0.0, 0.1 and so on."""
         super().__init__()
         for number in range(num_layers):
             self.add_module(str(number), nn.ModuleList(map(_hollow, sides)))

@@ -1,8 +1,8 @@
 """The models that adapters are compared on, and the sides of each comparison.
 
 Sides of a case share the frozen weights of one model: `PEFT LoRA` at the same rank, the base of all ratios;
-`PEFT VB-LoRA`; `vblora`, this project's; and `head only`, which adapts nothing. All train the same head too (for
-the language models, their last norm), all with fused AdamW, and all start in float32 unless a case says bfloat16.
+`PEFT VB-LoRA`; `vblora`, this project's; and `head only`, which adapts nothing. All train the same head too
+(for the language models, their last norm), all with fused AdamW.
 
 Weights are random: what is measured depends on shapes alone.
 """
@@ -87,7 +87,9 @@ def gpt2(layers: int, width: int, heads: int) -> Callable[[], PreTrainedModel]:
     return build
 
 
-def llama(layers: int, width: int, heads: int, between: int, quantised: bool) -> Callable[[], PreTrainedModel]:
+def llama(
+    layers: int, width: int, heads: int, between: int, quantised: bool
+) -> Callable[[], PreTrainedModel]:
     """Blocks of a Llama in bfloat16, or with linear layers in NF4 that compute in it."""
 
     def build() -> PreTrainedModel:
@@ -146,7 +148,9 @@ CASES: dict[str, dict[str, Case]] = {
         "RoBERTa-base all, h 2048, 4 x 16 tokens": Case(BASE, ROBERTA, num_vectors=2048, batch=(4, 16)),
         "RoBERTa-large all": Case(LARGE, ROBERTA),
         "GPT-2 medium all": Case(MEDIUM, GPT2, "transformer.ln_f", 256),
-        "Llama 2 7B, 4 blocks, bf16": Case(_seven_billion(4, False), LLAMA, "model.norm", batch=(1, 128), **LM),
+        "Llama 2 7B, 4 blocks, bf16": Case(
+            _seven_billion(4, False), LLAMA, "model.norm", batch=(1, 128), **LM
+        ),
         "Llama 2 7B, 4 blocks, NF4": Case(_seven_billion(4, True), LLAMA, "model.norm", batch=(1, 128), **LM),
         "Llama 2 7B, 4 blocks, NF4, checkpointing": Case(
             _seven_billion(4, True), LLAMA, "model.norm", batch=(1, 128), checkpointing=True, **LM
@@ -219,7 +223,9 @@ def adapted(side: str, case: Case, model: nn.Module) -> nn.Module:
     if side == "vblora":
         vblora.attach(model, vblora.VBLoRAConfig(rank=RANK, targets=list(case.targets), **bank))
         return model
-    names = [site.name for site in find_sites(model, case.targets)]  # PEFT takes an ending for more than it is
+    names = [
+        site.name for site in find_sites(model, case.targets)
+    ]  # PEFT takes an ending for more than it is
     config: Any = peft.LoraConfig(r=RANK, lora_alpha=RANK, target_modules=names)
     if side == "PEFT VB-LoRA":
         config = peft.VBLoRAConfig(r=RANK, target_modules=names, **bank)

@@ -1,8 +1,8 @@
 """A step of training, forward, backward and optimizer: adapters beside one another on one model.
 
-Times alternate in one process. The peak of memory is measured apart, each side in a process of its own: how far
-the process grows from before the adapter is attached to the top of its second step, on a GPU what PyTorch has
-allocated. So it holds the adapter, its gradients and AdamW's state, and the activations.
+Times alternate in one process. The peak of memory is measured apart, each side in a process of its own: how
+far the process grows from before the adapter is attached to the top of its second step, on a GPU what PyTorch
+has allocated. So it holds the adapter, its gradients and AdamW's state, and the activations.
 """
 
 import ctypes

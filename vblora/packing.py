@@ -48,8 +48,9 @@ def unpack(packed: UInt8[Tensor, " m"], number: int, bits: int) -> Int[Tensor, "
 
 def set_bits(h: int, k: int) -> int | None:
     """Bits of a set's number, or None if 64-bit arithmetic is too small for such sets."""
-    if k < h and bits_for(math.comb(h, min(k, h // 2))) > MOST_BITS:
-        return None
+    widest = min(k, h // 2)
+    if k < h and (widest > MOST_BITS or bits_for(math.comb(h, widest)) > MOST_BITS):
+        return None  # C(h, j) ≥ 2^j, so that a foreign file's k is not even tried
     return bits_for(math.comb(h, k))
 
 

