@@ -5,7 +5,7 @@ than views read and write, the same on every machine.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import peft
 import torch
@@ -78,7 +78,7 @@ def _theirs(num_layers: int, sides: Sequence[tuple[int, int]], num_vectors: int)
     config = peft.VBLoRAConfig(
         r=presets.RANK, num_vectors=num_vectors, vector_length=256, topk=presets.TOPK, target_modules=names
     )
-    wrapped: Any = peft.get_peft_model(model, config)  # type: ignore[arg-type]
+    wrapped: Any = peft.get_peft_model(cast(Any, model), config)
     layers = [module for module in wrapped.modules() if hasattr(module, "vblora_logits_A")]
     return lambda: _pass(
         [factor for layer in layers for factor in layer._get_lora_matrices("default")], wrapped

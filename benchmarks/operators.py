@@ -35,7 +35,7 @@ class Dispatched(TorchDispatchMode):
     """Counts operators, and the bytes that those read and write which are no views."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.operators, self.not_views, self.moved = 0, 0, 0
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -63,8 +63,7 @@ def measure() -> dict[str, Any]:
 
 def counted(case: Case) -> dict[str, Any]:
     """One case: operators by side, and each number as a share of PEFT LoRA's."""
-    torch.manual_seed(0)
-    base = case.build().to(presets.device())
+    base = presets.built(case)
     own = _counts(Trained(case, "head only", base), case)
     counts = {side: _counts(Trained(case, side, base), case) for side in SIDES}
     added = {side: {name: n - own[name] for name, n in found.items()} for side, found in counts.items()}

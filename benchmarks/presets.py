@@ -13,7 +13,7 @@ import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import peft
 import torch
@@ -68,8 +68,12 @@ def roberta(layers: int, width: int, heads: int) -> Callable[[], PreTrainedModel
     """An encoder with a head of two classes, without dropout, as all models here."""
 
     def build() -> PreTrainedModel:
-        sizes = {"hidden_size": width, "intermediate_size": 4 * width, "num_attention_heads": heads}
-        dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+        sizes: dict[str, Any] = {
+            "hidden_size": width,
+            "intermediate_size": 4 * width,
+            "num_attention_heads": heads,
+        }
+        dropout: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
         config = RobertaConfig(vocab_size=VOCABULARY, num_hidden_layers=layers, **sizes, **dropout)
         return RobertaForSequenceClassification(config)
 
@@ -80,8 +84,13 @@ def gpt2(layers: int, width: int, heads: int) -> Callable[[], PreTrainedModel]:
     """A decoder with fused query, key and value."""
 
     def build() -> PreTrainedModel:
-        dropout = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-        sizes = {"n_embd": width, "n_layer": layers, "n_head": heads, "vocab_size": VOCABULARY}
+        dropout: dict[str, Any] = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+        sizes: dict[str, Any] = {
+            "n_embd": width,
+            "n_layer": layers,
+            "n_head": heads,
+            "vocab_size": VOCABULARY,
+        }
         return GPT2LMHeadModel(GPT2Config(**sizes, **dropout, bos_token_id=0, eos_token_id=0))
 
     return build
@@ -113,15 +122,17 @@ def llama(
 
 
 def _in_4_bit(model: PreTrainedModel) -> PreTrainedModel:
-    from bitsandbytes.nn import Linear4bit, Params4bit
+    import bitsandbytes
+
+    kinds: Any = bitsandbytes.nn
 
     blocks = model.get_submodule("model.layers")
     for name, layer in list(blocks.named_modules()):
         if isinstance(layer, nn.Linear):
-            packed = Linear4bit(
+            packed = kinds.Linear4bit(
                 layer.in_features, layer.out_features, False, torch.bfloat16, quant_type="nf4", device="meta"
             )
-            packed.weight = Params4bit(layer.weight.data, requires_grad=False, quant_type="nf4")
+            packed.weight = kinds.Params4bit(layer.weight.data, requires_grad=False, quant_type="nf4")
             packed.weight.module = packed
             blocks.set_submodule(name, packed.to(device()))
     return model
@@ -169,6 +180,13 @@ CASES: dict[str, dict[str, Case]] = {
         ),
     },
 }
+
+
+def built(case: Case) -> PreTrainedModel:
+    """The case's model, the same each time."""
+    torch.manual_seed(0)
+    model: Any = case.build()
+    return cast(PreTrainedModel, model.to(device()))
 
 
 class Trained:
@@ -229,7 +247,8 @@ def adapted(side: str, case: Case, model: nn.Module) -> nn.Module:
     config: Any = peft.LoraConfig(r=RANK, lora_alpha=RANK, target_modules=names)
     if side == "PEFT VB-LoRA":
         config = peft.VBLoRAConfig(r=RANK, target_modules=names, **bank)
-    return peft.get_peft_model(model, config)  # type: ignore[arg-type]
+    wrapped: nn.Module = peft.get_peft_model(cast(Any, model), config)
+    return wrapped
 
 
 def batch(case: Case) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks import presets
 from benchmarks.alternating import Side, alternate
-from benchmarks.presets import CASES, SIDES, Case, Trained
+from benchmarks.presets import CASES, SIDES, Trained
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")
@@ -32,7 +32,7 @@ def case(preset: str, title: str, rounds: int, threads: int) -> dict[str, Any]:
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         peaks = {side: pool.apply(peak, (preset, title, side, threads)) for side in SIDES}
     chosen = CASES[preset][title]
-    base = _base(chosen)
+    base = presets.built(chosen)
     sides = {side: Side(Trained(chosen, side, base).step, 1) for side in SIDES}
     facts = {side: {"peak MB": round(found / 1e6)} for side, found in peaks.items()}
     found = {"unit": "steps", "facts": facts, "sides": alternate(sides, rounds)}
@@ -41,16 +41,11 @@ def case(preset: str, title: str, rounds: int, threads: int) -> dict[str, Any]:
     return found
 
 
-def _base(case: Case) -> Any:
-    torch.manual_seed(0)
-    return case.build().to(presets.device())
-
-
 def peak(preset: str, title: str, side: str, threads: int) -> int:
     """Bytes by which one side's training raises the top of the memory in use."""
     torch.set_num_threads(threads)
     case = CASES[preset][title]
-    base = _base(case)
+    base = presets.built(case)
     gc.collect()
     before = _in_use(reset=True)
     trained = Trained(case, side, base)

@@ -37,6 +37,7 @@ class BankConfig(Protocol):
     num_vectors: int
     vector_length: int
     topk: int
+    train_bank: bool
 
 
 def trainable_parameters(model: nn.Module) -> int:
@@ -87,9 +88,9 @@ def num_subvectors(sites: Sequence[Shape], rank: int, vector_length: int) -> int
 
 
 def vblora_trainable_parameters(sites: Sequence[Shape], config: BankConfig) -> int:
-    """Trained: the bank, and a logit for each vector and sub-vector: h·b + N·h."""
+    """Trained: the bank, and a logit for each vector and sub-vector: h·b + N·h; N·h against a shared bank."""
     subvectors = num_subvectors(sites, config.rank, config.vector_length)
-    return config.num_vectors * (config.vector_length + subvectors)
+    return config.num_vectors * (config.vector_length * config.train_bank + subvectors)
 
 
 def index_bytes(num_vectors: int) -> int:
@@ -120,15 +121,17 @@ SUBVECTOR_BYTES: dict[str, Callable[[int, int], int]] = {
 def vblora_stored_bytes(sites: Sequence[Shape], config: BankConfig, definition: str = "paper") -> int:
     """Bytes that must be stored, without a file's header: 4·h·b + N·(bytes per sub-vector).
 
+    A bank that is shared and not trained is stored elsewhere: 4·h·b falls away.
+
     Args:
         sites: what is adapted.
-        config: r, h, b and k.
+        config: r, h, b, k, and whether the bank is the adapter's own.
         definition: a key of SUBVECTOR_BYTES; "paper" is 4·h·b + N·(k·(index bytes) + 4·(k-1)).
 
     Raises:
         KeyError: no such definition.
     """
-    bank = FLOAT_BYTES * config.num_vectors * config.vector_length
+    bank = FLOAT_BYTES * config.num_vectors * config.vector_length * config.train_bank
     per_subvector = SUBVECTOR_BYTES[definition](config.num_vectors, config.topk)
     return bank + num_subvectors(sites, config.rank, config.vector_length) * per_subvector
 

@@ -52,7 +52,9 @@ GEMMA = decoder(28, 3072, 4096, 4096, 24576)
 
 
 def bank(num_vectors: int, rank: int = 4, topk: int = 2, vector_length: int = 256) -> SimpleNamespace:
-    return SimpleNamespace(rank=rank, num_vectors=num_vectors, vector_length=vector_length, topk=topk)
+    return SimpleNamespace(
+        train_bank=True, rank=rank, num_vectors=num_vectors, vector_length=vector_length, topk=topk
+    )
 
 
 @pytest.mark.parametrize(

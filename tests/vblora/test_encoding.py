@@ -6,7 +6,7 @@ from tiny_models import ROBERTA_ALL, roberta, shake, tokens
 from torch import nn
 
 import vblora
-from vblora import encoding
+from vblora import counting, encoding
 from vblora.encoding import PRECISIONS, Mixtures
 from vblora.errors import AdapterFileError, VBLoRAError
 
@@ -167,6 +167,10 @@ def test_only_selections_train_against_a_shared_bank(bank):
     assert [name for name, p in adapter.named_parameters() if p.requires_grad] == ["bank.logits"]
     groups = adapter.param_groups(logits_lr=0.1)
     assert [group["name"] for group in groups] == ["logits"]
+    stored = sum(tensor.nbytes for tensor in adapter.stored().values())
+    assert stored == counting.vblora_stored_bytes(adapter.sites, adapter.config)
+    trained = counting.vblora_trainable_parameters(adapter.sites, adapter.config)
+    assert trained == sum(parameter.numel() for parameter in adapter.parameters())
     optimizer = torch.optim.SGD(groups)
     model(tokens()).logits.pow(2).sum().backward()
     optimizer.step()
