@@ -1,5 +1,7 @@
 """The command line: measure, save the result under the machine's name, print its table.
 
+    python -m benchmarks operators
+    python -m benchmarks composition
     python -m benchmarks batching --data DATA --vocabulary VOCABULARY
     python -m benchmarks answering --data DATA --model MODEL
     python -m benchmarks grading --data DATA
@@ -21,14 +23,17 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks import answering, batching, grading, results
+from benchmarks import answering, batching, composition, grading, operators, results
 
 MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
+    "operators": lambda given: operators.measure(),
+    "composition": lambda given: composition.measure(given.rounds),
     "batching": lambda given: batching.measure(given.data, given.vocabulary, given.rounds, given.texts),
     "answering": lambda given: answering.measure(given.model, given.data, given.rounds, given.prompts),
     "grading": lambda given: grading.measure(given.data, given.rounds, given.workers, given.answers),
 }
 SETTINGS = ("rounds", "texts", "prompts", "answers")
+WITHOUT_DATA = ("operators", "composition")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -52,9 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="name", required=True)
     about = {name: commands.add_parser(name) for name in MEASURES}
     for command in about.values():
-        command.add_argument("--data", type=Path, required=True, help="folder of the data sets' folders")
-        command.add_argument("--rounds", type=int, default=5, help="times that each side is counted")
         command.add_argument("--threads", type=int, default=1, help="of torch")
+    for name in set(MEASURES) - set(WITHOUT_DATA):
+        about[name].add_argument("--data", type=Path, required=True, help="folder of the data sets' folders")
+    for name in set(MEASURES) - {"operators"}:
+        about[name].add_argument("--rounds", type=int, default=5, help="times that each side is counted")
     about["batching"].add_argument("--vocabulary", type=Path, required=True, help="GPT-2's two files")
     about["batching"].add_argument("--texts", type=int, default=128, help="of a side's sample")
     about["answering"].add_argument("--model", type=Path, required=True, help="folder of a small GPT-2")

@@ -33,7 +33,8 @@ def write(name: str, settings: Mapping[str, Any], cases: Mapping[str, Any], root
     Args:
         name: of the measurement.
         settings: what it was run with.
-        cases: by title, the unit of work, facts by side, and `sides` as `alternate` returns them.
+        cases: by title, facts by side; where time was taken, also the unit of work, and `sides` as
+            `alternate` returns them.
         root: folder of all results.
     """
     hardware = processor()
@@ -56,20 +57,21 @@ def write(name: str, settings: Mapping[str, Any], cases: Mapping[str, Any], root
 def table(result: Mapping[str, Any]) -> str:
     """A measurement as Markdown: a line for each side of each case, and what it was measured on."""
     names = list(dict.fromkeys(name for *_, facts in _lines(result) for name in facts))
-    unit = next(iter(result["cases"].values()))["unit"]
-    heads = ["case", "side", *names, f"{unit} a second", "times as fast"]
+    unit = next(iter(result["cases"].values())).get("unit")
+    heads = ["case", "side", *names, *([f"{unit} a second", "times as fast"] if unit else [])]
     lines = [f"| {' | '.join(heads)} |", f"|:---|:---|{'---:|' * (len(heads) - 2)}"]
     for title, side, timing, facts in _lines(result):
         shown = [f"{facts[name]:,}" if name in facts else "" for name in names]
-        lines.append(f"| {' | '.join([title, side, *shown, _speed(timing), _ratio(timing)])} |")
+        times = [_speed(timing), _ratio(timing)] if timing else []
+        lines.append(f"| {' | '.join([title, side, *shown, *times])} |")
     return "\n".join([*lines, "", _said(result)])
 
 
 def _lines(result: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-    """Title, side, timing and facts."""
+    """Title, side, timing (nothing where only facts were counted) and facts."""
     for title, case in result["cases"].items():
-        for side, timing in case["sides"].items():
-            yield title, side, timing, case.get("facts", {}).get(side, {})
+        for side in case.get("sides", case.get("facts", {})):
+            yield title, side, case.get("sides", {}).get(side, {}), case.get("facts", {}).get(side, {})
 
 
 def _speed(timing: Mapping[str, Any]) -> str:
@@ -82,8 +84,9 @@ def _ratio(timing: Mapping[str, Any]) -> str:
 
 def _said(result: Mapping[str, Any]) -> str:
     settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items() if value is not None)
+    timed = f"{settings}; medians, and the range of the ratios to a case's first side, round by round. "
     return (
-        f"{settings}; medians, and the range of the ratios to a case's first side, round by round. "
+        f"{timed if settings else ''}"
         f"{result['hardware']}, torch {result['versions']['torch']} on {result['num_threads']} thread(s)."
     )
 
