@@ -236,8 +236,11 @@ def adapted(side: str, case: Case, model: nn.Module) -> nn.Module:
     """The model with one side's adapter."""
     if side == "head only":
         return model
-    bank: dict[str, Any] = {"num_vectors": case.num_vectors, "topk": TOPK}
-    bank["vector_length"] = case.vector_length
+    bank: dict[str, Any] = {
+        "num_vectors": case.num_vectors,
+        "vector_length": case.vector_length,
+        "topk": TOPK,
+    }
     if side == "vblora":
         vblora.attach(model, vblora.VBLoRAConfig(rank=RANK, targets=list(case.targets), **bank))
         return model

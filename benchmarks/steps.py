@@ -47,14 +47,15 @@ def peak(preset: str, title: str, side: str, threads: int) -> int:
     case = CASES[preset][title]
     base = presets.built(case)
     gc.collect()
-    before = _in_use(reset=True)
+    before = _start()
     trained = Trained(case, side, base)
     for _ in range(2):
         trained.step()
     return _top() - before
 
 
-def _in_use(reset: bool) -> int:
+def _start() -> int:
+    """Bytes in use now, from which the top is counted anew."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated()

@@ -12,8 +12,9 @@ from tiny_models import ROBERTA_ALL, gpt2, roberta, shake, tokens
 
 import vblora
 from vblora import AdapterFileError, AdapterStateError, VBLoRAError
-from vblora.adapter_file import digest
+from vblora.adapter_file import Blob, digest
 from vblora.counting import vblora_stored_bytes
+from vblora.storage import file_of, load_from
 
 SETTINGS = {"rank": 2, "num_vectors": 6, "vector_length": 16, "targets": ROBERTA_ALL}
 
@@ -166,6 +167,20 @@ def test_a_flipped_bit_anywhere_in_the_tensors_raises(model, tmp_path):
         broken[position] ^= 1
         path.write_bytes(broken)
         refused(tmp_path, "checksum is wrong")
+
+
+def test_a_file_in_memory_is_read_and_checked_as_one_on_disk(model):
+    data = file_of(model.vblora["default"], "topk", "exact")
+    again = roberta()
+    load_from(again, Blob("a blob", data), "default", None)
+    assert torch.equal(logits(again), logits(model))
+    start = 8 + int.from_bytes(data[:8], "little")
+    flipped = data[:start] + bytes([data[start] ^ 1]) + data[start + 1 :]
+    for broken in (b"", data[:5], data[:-1], flipped):
+        fresh = roberta()
+        with pytest.raises(AdapterFileError, match="a blob: .*(cut off|checksum)"):
+            load_from(fresh, Blob("a blob", broken), "default", None)
+        assert not hasattr(fresh, "vblora")
 
 
 def test_a_header_that_promises_more_than_there_is_raises(tmp_path):
