@@ -1,7 +1,11 @@
 """The command line: measure, save the result under the machine's name, print its table.
 
+    python -m benchmarks                      # all that needs no data, one after another
     python -m benchmarks operators
     python -m benchmarks composition
+    python -m benchmarks steps --preset small  # full: for a GPU
+    python -m benchmarks handling
+    python -m benchmarks sizes
     python -m benchmarks batching --data DATA --vocabulary VOCABULARY
     python -m benchmarks answering --data DATA --model MODEL
     python -m benchmarks grading --data DATA
@@ -16,6 +20,7 @@ from these.
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,22 +28,42 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks import answering, batching, composition, grading, operators, results
+from benchmarks import (
+    answering,
+    batching,
+    composition,
+    grading,
+    handling,
+    operators,
+    presets,
+    results,
+    sizes,
+    steps,
+)
 
 MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
     "operators": lambda given: operators.measure(),
     "composition": lambda given: composition.measure(given.rounds),
+    "steps": lambda given: steps.measure(given.preset, given.rounds, given.threads),
+    "handling": lambda given: handling.measure(given.rounds),
+    "sizes": lambda given: sizes.measure(),
     "batching": lambda given: batching.measure(given.data, given.vocabulary, given.rounds, given.texts),
     "answering": lambda given: answering.measure(given.model, given.data, given.rounds, given.prompts),
     "grading": lambda given: grading.measure(given.data, given.rounds, given.workers, given.answers),
 }
-SETTINGS = ("rounds", "texts", "prompts", "answers")
-WITHOUT_DATA = ("operators", "composition")
+SETTINGS = ("preset", "rounds", "texts", "prompts", "answers")
+COUNTED = {"operators", "sizes"}  # nothing is timed
+WITHOUT_DATA = ("operators", "sizes", "composition", "handling", "steps")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure one thing, or make README's tables anew."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words:
+        for name in WITHOUT_DATA:
+            main([name])
+        return
+    options = _parser().parse_args(words)
     if options.name == "readme":
         readme = results.PROJECT / "README.md"
         readme.write_text(results.filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
@@ -60,8 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--threads", type=int, default=1, help="of torch")
     for name in set(MEASURES) - set(WITHOUT_DATA):
         about[name].add_argument("--data", type=Path, required=True, help="folder of the data sets' folders")
-    for name in set(MEASURES) - {"operators"}:
+    for name in set(MEASURES) - COUNTED:
         about[name].add_argument("--rounds", type=int, default=5, help="times that each side is counted")
+    about["steps"].add_argument("--preset", choices=presets.CASES, default="small", help="full: for a GPU")
     about["batching"].add_argument("--vocabulary", type=Path, required=True, help="GPT-2's two files")
     about["batching"].add_argument("--texts", type=int, default=128, help="of a side's sample")
     about["answering"].add_argument("--model", type=Path, required=True, help="folder of a small GPT-2")

@@ -151,8 +151,9 @@ BF16 = torch.bfloat16
 BASE, LARGE = roberta(12, 768, 12), roberta(24, 1024, 16)
 MEDIUM = gpt2(24, 1024, 16)
 LM: dict[str, Any] = {"autocast": BF16, "num_vectors": 2048}
-# By preset and title. `small` is for two CPU cores, `full` for a GPU.
+# By preset and title. `tiny` only shows that it runs, `small` is for two CPU cores, `full` for a GPU.
 CASES: dict[str, dict[str, Case]] = {
+    "tiny": {"RoBERTa, 2 layers, all": Case(roberta(2, 64, 4), ROBERTA, vector_length=32)},
     "small": {
         "RoBERTa-base qv": Case(BASE, ROBERTA[:3:2]),
         "RoBERTa-base all": Case(BASE, ROBERTA),

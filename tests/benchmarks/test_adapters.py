@@ -1,0 +1,61 @@
+"""What an adapter costs to train, to keep and to handle is measured on every side."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import __main__ as command_line
+from benchmarks import handling, presets, sizes, steps
+
+SMALL = presets.Case(presets.roberta(1, 64, 4), presets.ROBERTA, vector_length=32)
+
+
+def run(tmp_path: Path, *words: str) -> dict[str, Any]:
+    command_line.main(["--results", str(tmp_path), *words])
+    (path,) = tmp_path.glob("*/*.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def test_steps_are_timed_and_their_memory_found_on_every_side(tmp_path: Path) -> None:
+    found = run(tmp_path, "steps", "--preset", "tiny", "--rounds", "1")
+    assert found["settings"] == {"preset": "tiny", "rounds": 1}
+    (case,) = found["cases"].values()
+    assert tuple(case["sides"]) == tuple(case["facts"]) == presets.SIDES
+    assert all(facts["peak MB"] > 0 for facts in case["facts"].values())
+
+
+def test_peak_holds_what_training_allocates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of 64 times the size has activations of more than 64 MB more."""
+    wide = presets.Case(presets.roberta(2, 64, 4), presets.ROBERTA, vector_length=32, batch=(256, 64))
+    monkeypatch.setitem(presets.CASES["tiny"], "wide", wide)
+    small, large = (steps.peak("tiny", title, "vblora", 1) for title in presets.CASES["tiny"])
+    assert large - small > 64e6
+
+
+def test_handling_changes_nothing_in_the_end_and_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = dict(handling.both("small", SMALL, rounds=1))
+    assert list(found) == ["small: merge and unmerge", "small: load"]
+    for case in found.values():
+        assert tuple(case["sides"]) == presets.SIDES[:3]
+
+
+def test_files_get_smaller_form_by_form_and_a_head_is_counted_apart() -> None:
+    found = sizes.sizes(SMALL)["facts"]
+    ours = [found[name]["bytes"] for name in sizes.OURS]
+    assert ours == sorted(ours, reverse=True)
+    assert found["vblora, exact"]["bytes"] < found["PEFT VB-LoRA, top-k"]["bytes"]
+    head = 4 * (64 * 64 + 64 + 64 * 2 + 2)  # RoBERTa's: two layers, float32
+    for name in ("vblora, exact", "PEFT VB-LoRA, top-k"):
+        assert head <= found[name]["bytes with head"] - found[name]["bytes"] < head + 700
+
+
+def test_without_a_word_all_that_needs_no_data_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    main = command_line.main
+    monkeypatch.setattr(command_line, "main", lambda words: asked.append(words))
+    main([])
+    assert asked == [[name] for name in command_line.WITHOUT_DATA]
+    assert set(command_line.MEASURES) - set(command_line.WITHOUT_DATA) == {"batching", "answering", "grading"}
