@@ -13,7 +13,10 @@ from vblora.attachment import activate, attach, detach, disabled
 from vblora.errors import AdapterFileError, AdapterStateError, TargetError, VBLoRAError
 from vblora.lora_xs import LoRAXS, LoRAXSConfig
 from vblora.merging import merge, unmerge
+from vblora.peft_adapters import load_peft, save_peft
+from vblora.plain_lora import save_lora
 from vblora.storage import load, save
+from vblora.takeover import take_over
 from vblora.tied_lora import TiedLoRA, TiedLoRAConfig
 from vblora.vb_lora import VBLoRA, VBLoRAConfig
 
@@ -38,7 +41,11 @@ __all__ = [
     "disabled",
     "head_param_groups",
     "load",
+    "load_peft",
     "merge",
     "save",
+    "save_lora",
+    "save_peft",
+    "take_over",
     "unmerge",
 ]

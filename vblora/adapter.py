@@ -80,8 +80,11 @@ class AdapterConfig:
         """The adapter of a file, whose names, shapes and types are checked already.
 
         Raises:
-            VBLoRAError: a value is impossible, or the base weights are not those of training.
+            VBLoRAError: a value is impossible, the base weights are not those of training, or the layers of
+                this model come in another order.
         """
+        if saved.sites is not None:
+            raise VBLoRAError(f"made for another model: its layers come in another order ({self.method})")
         device = site_device(model, sites)
         # Start values are drawn and overwritten; the user's generators stay as they were.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -98,11 +101,13 @@ class Saved:
         tensors: its own, decoded.
         fingerprint: {"fingerprint": what tells its base weights}, or nothing.
         bank: the vectors (h, b) that it shares with others, which the file does not hold.
+        sites: in the file's order, where that is not the model's.
     """
 
     tensors: Mapping[str, Tensor]
     fingerprint: Mapping[str, Tensor] = field(default_factory=dict)
     bank: Tensor | None = None
+    sites: Sequence[Site] | None = None
 
 
 class Adapter(nn.Module):

@@ -41,6 +41,7 @@ FILE_NAME = "vblora.safetensors"
 FORMAT = 2
 KINDS = ("trained", "topk")
 MOST_SITES_BYTES = 2**24  # of the list of sites: a file cannot ask for more memory
+MOST_FEATURES = 2**31  # of one side of a layer
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,8 @@ def _well_formed(found: dict[str, Any]) -> bool:
 
 
 def _is_site(site: Any) -> bool:
-    return isinstance(site, list) and [type(value) for value in site] == [str, int, int]
+    typed = isinstance(site, list) and [type(value) for value in site] == [str, int, int]
+    return typed and all(0 < size < MOST_FEATURES for size in site[1:])
 
 
 def read_tensors(source: Source, expected: Shapes, sha256: str) -> dict[str, Tensor]:

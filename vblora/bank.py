@@ -90,6 +90,22 @@ class Layout:
         ]
         return list(zip(views[::2], views[1::2], strict=True))
 
+    def site_rows(self, rows: Tensor, place: int) -> tuple[Tensor, Tensor]:
+        """Views of one site's rows of a tensor of N: A (r, ⌈i/b⌉, …) and B (r, ⌈o/b⌉, …)."""
+        blocks = zip(self.groups, self.blocks(rows), strict=True)
+        group, (A, B) = next(found for found in blocks if place in found[0].members)
+        row = group.members.index(place)
+        return A[row], B[row]
+
+    def reordered(self, other: "Layout", order: Sequence[int]) -> Tensor:
+        """The rows of `other` in the order of this layout; `order` has each site's place in `other`."""
+        theirs, ours = torch.arange(other.num_rows), torch.empty(self.num_rows, dtype=torch.long)
+        for place, found in enumerate(order):
+            pairs = zip(self.site_rows(ours, place), other.site_rows(theirs, found), strict=True)
+            for own, given in pairs:
+                own.copy_(given)
+        return ours
+
     def matrices(self, composed: Float[Tensor, "N b"]) -> list[tuple[Tensor, Tensor]]:
         """Composed sub-vectors as A (S·r, i) and Bᵀ (S·r, o) of each group, with the last tile cut off."""
         return [

@@ -137,6 +137,10 @@ def _merge_layer(
 
 def _change(adapter: Adapter, layer: str, like: Tensor) -> Tensor:
     """ΔW of all sites of a layer, (o, i) in float32."""
+    first = adapter.sites[adapter.places[layer][0]]
+    if first.whole:
+        A, B = adapter.factors(first)
+        return (B @ A).to(like.device)
     change = torch.zeros_like(like)
     for place in adapter.places[layer]:
         site = adapter.sites[place]
@@ -146,12 +150,15 @@ def _change(adapter: Adapter, layer: str, like: Tensor) -> Tensor:
 
 
 def _share(wanted: Tensor, got: Tensor) -> float:
-    total = float(wanted.square().sum())
-    return float((wanted * got).sum()) / total if total else 1.0
+    # Dot products leave nothing of a layer's size behind.
+    flat = wanted.flatten()
+    total = float(flat.dot(flat))
+    return float(flat.dot(got.flatten())) / total if total else 1.0
 
 
 def _check_finite(layer: str, weight: Tensor) -> None:
-    if not bool(torch.isfinite(weight).all()):
+    # NaN shows in either extreme; `isfinite` of each element would take as long as the merge itself.
+    if weight.numel() and not all(bool(torch.isfinite(end)) for end in weight.aminmax()):
         raise VBLoRAError(
             f"{layer}: the merged weight is not finite; the adapter or the weight holds NaN or overflows"
         )

@@ -147,6 +147,7 @@ def load_from(model: nn.Module, source: Source, name: str, bank: Tensor | None) 
             tensors=_part(tensors, "adapter."),
             fingerprint={key: tensors[key] for key in ("fingerprint",) if key in tensors},
             bank=_shared(model, header, bank),
+            sites=_in_order_of(header, sites),
         )
         adapter = config.restore(model, sites, header.kind, header.precision, saved)
     except AdapterFileError:
@@ -201,17 +202,25 @@ def _checked_sites(header: Header, model: nn.Module, config: AdapterConfig) -> l
         sites = sites_named(model, [name for name, *_ in header.sites], config.splits)
     except TargetError as error:
         raise AdapterFileError(f"made for another model: {error}") from error
-    ours = _site_list(sites)
-    if ours != header.sites:
-        pairs = zip(ours, header.sites, strict=False)
+    ours, theirs = sorted(_site_list(sites)), sorted(header.sites)
+    if ours != theirs:
+        pairs = zip(ours, theirs, strict=False)
         differing = next((pair for pair in pairs if pair[0] != pair[1]), None)
         first = (
             f"; the first that differs: here {differing[0]}, in the file {differing[1]}" if differing else ""
         )
         raise AdapterFileError(
-            f"made for another model: {len(header.sites)} sites there, {len(ours)} in this model{first}"
+            f"made for another model: {len(theirs)} sites there, {len(ours)} in this model{first}"
         )
     return sites
+
+
+def _in_order_of(header: Header, sites: Sequence[Site]) -> list[Site] | None:
+    """The sites in the file's order, if that is not the model's."""
+    if _site_list(sites) == header.sites:
+        return None
+    by_name = {site.name: site for site in sites}
+    return [by_name[name] for name, *_ in header.sites]
 
 
 def _own_shapes(config: AdapterConfig, sites: Sequence[Site], header: Header) -> Shapes:

@@ -27,7 +27,7 @@ from vblora.adapter import (
 from vblora.admixture import SELECTIONS, Rule, check_topk
 from vblora.bank import FixedBank, Layout, Subvectors, VectorBank
 from vblora.banks import identity, read_bank
-from vblora.encoding import Shapes, mixture_shapes, mixtures
+from vblora.encoding import Mixtures, Shapes, mixture_shapes, mixtures
 from vblora.errors import VBLoRAError
 from vblora.factors import Composed
 from vblora.sites import Site
@@ -98,20 +98,28 @@ class VBLoRAConfig(AdapterConfig):
         """The adapter of a file; no start values are drawn."""
         tensors, device = saved.tensors, site_device(model, sites)
         shared = None if saved.bank is None else self._checked_bank(saved.bank)
+        rows = None if saved.sites is None else self._rows(sites, saved.sites)
         if kind == "trained":
             adapter = VBLoRA(self, sites, self._trained_bank(model, sites, shared))
-            adapter.load_state_dict(dict(tensors))
+            logits = [key for key in tensors if key.endswith("logits")] if rows is not None else []
+            adapter.load_state_dict({**tensors, **{key: tensors[key][rows] for key in logits}})
             return adapter
         chosen = mixtures(tensors["indices"], tensors["weights"], self.num_vectors, precision)
+        chosen = chosen if rows is None else Mixtures(chosen.columns[rows], chosen.scores[rows])
         vectors = tensors["vectors"] if shared is None else shared
-        return VBLoRA(self, sites, FixedBank(self._layout(sites), vectors, chosen, device))
+        return VBLoRA(self, sites, FixedBank(self.layout(sites), vectors, chosen, device))
 
-    def _layout(self, sites: Sequence[Site]) -> Layout:
+    def _rows(self, sites: Sequence[Site], others: Sequence[Site]) -> Tensor:
+        names = [site.name for site in others]
+        return self.layout(sites).reordered(self.layout(others), [names.index(site.name) for site in sites])
+
+    def layout(self, sites: Sequence[Site]) -> Layout:
+        """Where the sub-vectors of these sites stand among the rows of the logits."""
         return Layout(sites, self.rank, self.vector_length)
 
     def _trained_bank(self, model: nn.Module, sites: Sequence[Site], frozen: Tensor | None) -> VectorBank:
         rule, device = Rule(self.topk, self.temperature), site_device(model, sites)
-        return VectorBank(self._layout(sites), self.num_vectors, self.selection, rule, device, frozen)
+        return VectorBank(self.layout(sites), self.num_vectors, self.selection, rule, device, frozen)
 
     def _checked_bank(self, vectors: Tensor) -> Tensor:
         if vectors.shape != (self.num_vectors, self.vector_length):
@@ -124,7 +132,7 @@ class VBLoRAConfig(AdapterConfig):
     def shapes(self, sites: Sequence[Site], kind: str, precision: str) -> Shapes:
         """Bank and logits; or bank, packed indices and weights. A shared bank is not in the file."""
         check_rank(self.rank, sites)
-        rows, selection = self._layout(sites).num_rows, SELECTIONS[self.selection]
+        rows, selection = self.layout(sites).num_rows, SELECTIONS[self.selection]
         vectors: Shapes = {"vectors": ((self.num_vectors, self.vector_length), torch.float32)}
         vectors = vectors if self.train_bank else {}
         if kind == "topk":
@@ -219,10 +227,7 @@ class VBLoRA(Adapter):
         assert isinstance(self.bank, VectorBank)
         name = site if isinstance(site, str) else site.name
         place = [own.name for own in self.sites].index(name)
-        blocks = zip(self.layout.groups, self.layout.blocks(self.bank.logits), strict=True)
-        members, (A, B) = next((group.members, pair) for group, pair in blocks if place in group.members)
-        row = members.index(place)
-        return A[row], B[row]
+        return self.layout.site_rows(self.bank.logits, place)
 
 
 def index_dtype(num_vectors: int) -> torch.dtype:
