@@ -7,6 +7,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import peft
 import pytest
 import transformers
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -156,8 +157,13 @@ def test_library_quick_start_of_the_readme_runs(monkeypatch, tmp_path):
         transformers.AutoModelForSequenceClassification, "from_pretrained", lambda _: small(config)
     )
     monkeypatch.chdir(tmp_path)
-    first, second = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    first, second, with_peft = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict = {}
     exec(first, names)
     exec(second, names)
     assert not hasattr(names["model"], "vblora")
+    bank = peft.VBLoRAConfig(vector_length=16, num_vectors=5, target_modules=["query"])
+    names["peft_model"] = peft.get_peft_model(small(config), bank)
+    names["peft_model"].save_pretrained("peft")
+    exec(with_peft, names)
+    assert hasattr(names["model"], "vblora") and Path("lora/adapter_config.json").is_file()

@@ -147,7 +147,11 @@ def _head_modules(model: nn.Module, checkpoint: Checkpoint) -> heads.Heads:
 
 
 def save_peft(
-    model: nn.Module, folder: str | os.PathLike[str], kind: str = "trained", name: str | None = None
+    model: nn.Module,
+    folder: str | os.PathLike[str],
+    kind: str = "trained",
+    name: str | None = None,
+    base_model: str | None = None,
 ) -> Path:
     """Write a VB-LoRA adapter (by default the active one) as a folder that `PeftModel.from_pretrained` loads.
 
@@ -156,6 +160,7 @@ def save_peft(
         folder: made if missing.
         kind: "trained" keeps bank and logits; "topk" what use needs, as PEFT's `save_only_topk_weights`.
         name: which adapter.
+        base_model: name or path of the model in the configuration; by default where transformers loaded it.
 
     Returns:
         The folder.
@@ -184,7 +189,7 @@ def save_peft(
         "init_vector_bank_bound": config.init_bank_bound,
         "save_only_topk_weights": kind == "topk",
     }
-    peft_files.written(Path(folder), {**common(model, own, "VBLORA"), **settings}, tensors)
+    peft_files.written(Path(folder), {**common(model, own, "VBLORA", base_model), **settings}, tensors)
     return Path(folder)
 
 

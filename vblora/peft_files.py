@@ -212,13 +212,13 @@ def named_heads(adapter: Adapter) -> dict[str, Tensor]:
     return {f"{PREFIX}{key}": value for key, value in heads.head_weights(adapter).items()}
 
 
-def common(model: nn.Module, adapter: Adapter, peft_type: str) -> dict[str, Any]:
+def common(model: nn.Module, adapter: Adapter, peft_type: str, base_model: str | None) -> dict[str, Any]:
     """The fields of adapter_config.json that all of PEFT's methods have."""
     layers = [model.get_submodule(layer) for layer in adapter.places]
     base = getattr(getattr(model, "config", None), "_name_or_path", None)
     return {
         "peft_type": peft_type,
-        "base_model_name_or_path": base or None,
+        "base_model_name_or_path": base_model or base or None,
         "target_modules": list(adapter.places),
         "modules_to_save": [name for name, _ in adapter.head] or None,
         "fan_in_fan_out": any(map(is_conv1d, layers)),

@@ -24,6 +24,7 @@ def save_lora(
     folder: str | os.PathLike[str],
     name: str | None = None,
     dtype: torch.dtype = torch.float32,
+    base_model: str | None = None,
 ) -> Path:
     """Write an adapter (by default the active one) of any method as a plain LoRA checkpoint.
 
@@ -36,6 +37,7 @@ def save_lora(
         folder: made if missing.
         name: which adapter.
         dtype: of the factors; in float32 nothing is rounded.
+        base_model: name or path of the model in the configuration; by default where transformers loaded it.
 
     Returns:
         The folder.
@@ -60,7 +62,7 @@ def save_lora(
         adapter.train(training)
     settings = {"r": rank, "lora_alpha": rank, "lora_dropout": adapter.config.dropout}
     settings |= {"use_rslora": False, "use_dora": False, "init_lora_weights": True}
-    config = {**common(model, adapter, "LORA"), **settings}
+    config = {**common(model, adapter, "LORA", base_model), **settings}
     written(Path(folder), config, tensors | named_heads(adapter))
     return Path(folder)
 
