@@ -15,6 +15,7 @@ from vblora.lora_xs import LoRAXS, LoRAXSConfig
 from vblora.merging import merge, unmerge
 from vblora.peft_adapters import load_peft, save_peft
 from vblora.plain_lora import save_lora
+from vblora.rows import rows
 from vblora.storage import load, save
 from vblora.takeover import take_over
 from vblora.tied_lora import TiedLoRA, TiedLoRAConfig
@@ -43,6 +44,7 @@ __all__ = [
     "load",
     "load_peft",
     "merge",
+    "rows",
     "save",
     "save_lora",
     "save_peft",

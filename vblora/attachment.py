@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
 
@@ -18,6 +18,9 @@ from vblora.adapter import Adapter, AdapterConfig
 from vblora.errors import AdapterStateError
 from vblora.hooks import LayerHook
 from vblora.sites import RESERVED, find_sites
+
+if TYPE_CHECKING:
+    from vblora.rows import Rows
 
 
 class Attachment(nn.ModuleDict):
@@ -28,6 +31,7 @@ class Attachment(nn.ModuleDict):
         super().__init__()
         self.active: str | None = None
         self.enabled = True
+        self.rows: Rows | None = None  # adapters by row of the batch, in place of the active one
         self.merged: str | None = None
         self.backups: dict[str, Tensor | nn.Module] = {}  # a merged layer's weight, or the layer it replaced
         self.notes: list[quantizer.Notes] = []
@@ -61,15 +65,20 @@ class Attachment(nn.ModuleDict):
             return None
         return cast(Adapter, self[self.active])
 
+    def in_use(self) -> list[Adapter]:
+        """The adapters whose products layers may ask for now."""
+        if self.rows is not None and self.enabled:
+            return list(self.rows.adapters.values())
+        adapter = self.current()
+        return [] if adapter is None else [adapter]
+
     # No count of open forwards is kept: after Ctrl-C inside one, torch does not call `_close`.
     def _open(self, model: nn.Module, args: Any) -> None:
-        adapter = self.current()
-        if adapter is not None:
+        for adapter in self.in_use():
             adapter.begin()
 
     def _close(self, model: nn.Module, args: Any, output: Any) -> None:
-        adapter = self.current()
-        if adapter is not None:
+        for adapter in self.in_use():
             adapter.end()
 
     def rest(self) -> None:

@@ -26,6 +26,9 @@ class LayerHook:
 
     def __call__(self, module: nn.Module, args: Any, kwargs: Any, output: Tensor) -> Tensor | None:
         """Return the layer's output with the product of the active adapter added, or None for "as it was"."""
+        rows = self.attachment.rows
+        if rows is not None and self.attachment.enabled:
+            return rows.add(self.layer, args[0] if args else next(iter(kwargs.values())), output)
         adapter = self.attachment.current()
         places = adapter.places.get(self.layer) if adapter else None
         if adapter is None or places is None:
