@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
     try:
         found = command(options)
-    except VBLoRAError as error:
+    except (VBLoRAError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     print(json.dumps(found, indent=1, default=str) if options.json else _lines(found))
@@ -71,7 +71,7 @@ def inspect(given: argparse.Namespace) -> dict[str, Any]:
         "head": ", ".join(name for name, _ in adapter.head) or "none",
         "stored parameters": _stored(adapter),
         "of the head": sum(value.numel() for value in head_weights(adapter).values()),
-        "bytes": sum(path.stat().st_size for path in _files(given.adapter)),
+        "bytes": _bytes(given.adapter),
     }
 
 
@@ -97,14 +97,14 @@ def convert(given: argparse.Namespace) -> dict[str, Any]:
     model = read(given.adapter, given.bank)
     target = given.folder
     if given.to == "lora":
-        save_lora(model, target, dtype=TYPES[given.dtype], base_model=given.base_model)
+        written = save_lora(model, target, dtype=TYPES[given.dtype], base_model=given.base_model)
+        written /= peft_files.WEIGHTS
     elif given.to in ("peft", "peft-topk"):
-        save_peft(
-            model, target, "topk" if given.to == "peft-topk" else "trained", base_model=given.base_model
-        )
+        kind = "topk" if given.to == "peft-topk" else "trained"
+        written = save_peft(model, target, kind, base_model=given.base_model) / peft_files.WEIGHTS
     else:
-        save(model, target, given.to, precision=given.precision)
-    return {"written": target, "bytes": sum(path.stat().st_size for path in _files(target))}
+        written = save(model, target, given.to, precision=given.precision)
+    return {"written": written, "bytes": _bytes(written)}
 
 
 def merge_into(given: argparse.Namespace) -> dict[str, Any]:
@@ -158,10 +158,10 @@ def _file(adapter: Path) -> Path:
     return adapter / FILE_NAME if adapter.is_dir() else adapter
 
 
-def _files(adapter: Path) -> list[Path]:
-    """The files that hold an adapter's tensors."""
-    names = (FILE_NAME, peft_files.WEIGHTS)
-    return [path for path in (adapter / name for name in names) if path.is_file()] or [adapter]
+def _bytes(path: Path) -> int:
+    """Of the file that holds an adapter's tensors."""
+    file = path / peft_files.WEIGHTS if path.is_dir() and peft_files.is_peft(path) else _file(path)
+    return file.stat().st_size
 
 
 def _header(adapter: Path) -> dict[str, Any]:

@@ -102,10 +102,12 @@ def unpark(adapter: Adapter) -> None:
 def fill(adapter: Adapter, weights: Mapping[str, Tensor]) -> None:
     """Copy weights, given by full name, into the modules of the adapter's head."""
     for name, module in adapter.head:
-        prefix = f"{name}."
-        module.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-        )
+        module.load_state_dict(part(weights, f"{name}."))
+
+
+def part(weights: Mapping[str, Tensor], prefix: str) -> Weights:
+    """Those whose names begin so, without it."""
+    return {key.removeprefix(prefix): t for key, t in weights.items() if key.startswith(prefix)}
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ class LayerHook:
         """Return the layer's output with the product of the active adapter added, or None for "as it was"."""
         rows = self.attachment.rows
         if rows is not None and self.attachment.enabled:
-            return rows.add(self.layer, args[0] if args else next(iter(kwargs.values())), output)
+            return rows.add(self.layer, given(args, kwargs), output)
         adapter = self.attachment.current()
         places = adapter.places.get(self.layer) if adapter else None
         if adapter is None or places is None:
@@ -37,10 +37,16 @@ class LayerHook:
             raise AdapterStateError(
                 "torch.nn.DataParallel is not supported; use DistributedDataParallel, one process a device"
             )
-        x = args[0] if args else next(iter(kwargs.values()))
+        x = given(args, kwargs)
         for place in places:
             in_use = adapter.composed(place)
         drops = adapter.training and adapter.config.dropout > 0
         if drops:
             x = F.dropout(x, adapter.config.dropout)
         return add_product(x, output, in_use, adapter.sites, places, share=not drops)
+
+
+def given(args: Any, kwargs: Any) -> Tensor:
+    """The input that a layer was called with."""
+    x: Tensor = args[0] if args else next(iter(kwargs.values()))
+    return x

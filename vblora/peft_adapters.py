@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from vblora import heads, peft_files
 from vblora.adapter import Adapter, Saved
 from vblora.adapter_file import KINDS
 from vblora.attachment import check_free, install, required_attachment
+from vblora.bank import Layout, num_tiles
 from vblora.encoding import Mixtures
 from vblora.errors import AdapterFileError, AdapterStateError, TargetError, VBLoRAError
 from vblora.peft_files import Checkpoint, common, named_heads
@@ -39,8 +39,6 @@ def load_peft(model: nn.Module, folder: str | os.PathLike[str], name: str = "def
     checkpoint = peft_files.read(path)
     try:
         return attach_checkpoint(model, checkpoint, name)
-    except AdapterFileError:
-        raise
     except VBLoRAError as error:
         raise AdapterFileError(f"{path}: {error}") from error
 
@@ -63,17 +61,12 @@ def _config(checkpoint: Checkpoint) -> VBLoRAConfig:
     given, (h, b) = checkpoint.config, checkpoint.bank.shape
     if given.get("bias", "none") != "none":
         raise AdapterFileError(f"bias={given['bias']!r}: trained biases are no part of an adapter here")
-    topk = {
-        side.columns.shape[1]
-        for pair in checkpoint.sides.values()
-        for side in pair
-        if isinstance(side, Mixtures)
-    }
+    (columns, *_), _ = next(iter(checkpoint.sides.values()))
     config = VBLoRAConfig(targets=list(checkpoint.sides), num_vectors=h, vector_length=b)
     foreign = {
         "rank": given.get("r", 4),
         "dropout": given.get("vblora_dropout", 0.0),
-        "topk": topk.pop() if len(topk) == 1 else given.get("topk", 2),
+        "topk": columns.shape[2] if checkpoint.kind == "topk" else given.get("topk", 2),
         "init_logits_std": given.get("init_logits_std", 0.1),
         "init_bank_bound": given.get("init_vector_bank_bound", 0.02),
     }
@@ -87,33 +80,42 @@ def _config(checkpoint: Checkpoint) -> VBLoRAConfig:
 def _adapter(
     model: nn.Module, sites: Sequence[Site], config: VBLoRAConfig, checkpoint: Checkpoint
 ) -> Adapter:
-    layout = config.layout(sites)
-    kind = checkpoint.kind
-    width = config.num_vectors if kind == "trained" else config.topk
-    scores = torch.empty(layout.num_rows, width)
-    columns = torch.empty(layout.num_rows, width, dtype=torch.long)
-    for place, site in enumerate(sites):
-        views = zip(layout.site_rows(scores, place), layout.site_rows(columns, place), strict=True)
-        for side, (own, chosen) in zip(checkpoint.sides[site.name], views, strict=True):
-            _fill(site, side, own, chosen, kind)
+    _check_sizes(sites, config, checkpoint)
+    layout, kind = config.layout(sites), checkpoint.kind
+    parts = [
+        _laid_out(layout, [(A[number], B[number]) for A, B in (checkpoint.sides[s.name] for s in sites)])
+        for number in range(2 if kind == "topk" else 1)
+    ]
     if kind == "trained":
-        tensors = {"bank.vectors": checkpoint.bank, "bank.logits": scores}
+        tensors = {"bank.vectors": checkpoint.bank, "bank.logits": parts[0]}
     else:
-        mixtures = Mixtures(columns, scores).encoded(config.num_vectors, "exact")
-        tensors = {"vectors": checkpoint.bank, **mixtures}
+        tensors = {"vectors": checkpoint.bank, **Mixtures(*parts).encoded(config.num_vectors, "exact")}
     return config.restore(model, sites, kind, "exact", Saved(tensors))
 
 
-def _fill(site: Site, side: Tensor | Mixtures, scores: Tensor, columns: Tensor, kind: str) -> None:
-    values = side.scores if isinstance(side, Mixtures) else side.flatten(0, 1)
-    if isinstance(side, Mixtures) != (kind == "topk") or values.numel() != scores.numel():
-        raise AdapterFileError(
-            f"{site.name}: the file's shapes do not fit a layer of {site.in_features} inputs and"
-            f" {site.out_features} outputs at rank {scores.shape[0]}"
-        )
-    scores.copy_(values.view(scores.shape))
-    if isinstance(side, Mixtures):
-        columns.copy_(side.columns.view(columns.shape))
+def _check_sizes(sites: Sequence[Site], config: VBLoRAConfig, checkpoint: Checkpoint) -> None:
+    """Before anything is allocated: the rank is a number from a file."""
+    topk = checkpoint.kind == "topk"
+    width = config.topk if topk else config.num_vectors
+    for site in sites:
+        features = site.in_features, site.out_features
+        for side, size in zip(checkpoint.sides[site.name], features, strict=True):
+            expected = config.rank, num_tiles(size, config.vector_length), width
+            if len(side) != 1 + topk or side[0].shape != expected:
+                raise AdapterFileError(
+                    f"{site.name}: the file's shapes do not fit a layer of {features[0]} inputs and"
+                    f" {features[1]} outputs at rank {config.rank}"
+                )
+
+
+def _laid_out(layout: Layout, pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Rows of the A and B of each site, (r, tiles, …), in the order of the logits."""
+    first = pairs[0][0]
+    rows = first.new_empty(layout.num_rows, first.shape[2])
+    for place, pair in enumerate(pairs):
+        for own, given in zip(layout.site_rows(rows, place), pair, strict=True):
+            own.copy_(given)
+    return rows
 
 
 def _head_modules(model: nn.Module, checkpoint: Checkpoint) -> heads.Heads:

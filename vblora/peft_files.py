@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 from vblora import heads
 from vblora.adapter import Adapter
-from vblora.adapter_file import write
-from vblora.encoding import LOWEST, Mixtures
+from vblora.adapter_file import FILE_NAME, write
+from vblora.counting import peft_index_bytes
+from vblora.encoding import LOWEST
 from vblora.errors import AdapterFileError, VBLoRAError
 from vblora.sites import is_conv1d
 
@@ -38,6 +39,9 @@ MOST_CONFIG_BYTES = 2**24
 MARGIN = 1e-6  # what PEFT must find left for the last weight, above float32's rounding of a sum
 
 
+Side = tuple[Tensor, ...]
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """What a folder of PEFT's holds.
@@ -45,24 +49,26 @@ class Checkpoint:
     Attributes:
         config: adapter_config.json.
         bank: (h, b) in float32.
-        sides: by layer, its A and its B: logits (r, tiles, h), or Mixtures with rows [ρ, tile].
+        sides: by layer, its A and its B: each (logits,) as (r, tiles, h), or (columns, scores) as
+            (r, tiles, k), the largest weight first.
         head: tensors of modules that train in full, by full name.
     """
 
     config: dict[str, Any]
     bank: Tensor
-    sides: dict[str, tuple[Any, Any]]
+    sides: dict[str, tuple[Side, Side]]
     head: dict[str, Tensor]
 
     @property
     def kind(self) -> str:
         """As of `vblora.save`."""
-        return "topk" if any(isinstance(A, Mixtures) for A, _ in self.sides.values()) else "trained"
+        A, _ = next(iter(self.sides.values()))
+        return "topk" if len(A) == 2 else "trained"
 
 
 def is_peft(path: Path) -> bool:
-    """Whether this is a folder that PEFT wrote."""
-    return (path / CONFIG).is_file()
+    """Whether this is a folder that PEFT wrote, and not we."""
+    return (path / CONFIG).is_file() and not (path / FILE_NAME).exists()
 
 
 def read(folder: Path) -> Checkpoint:
@@ -137,18 +143,18 @@ def _taken(left: dict[str, Tensor], key: str) -> Tensor:
     return left.pop(key)
 
 
-def _side(left: dict[str, Tensor], layer: str, side: int, h: int) -> Tensor | Mixtures:
-    """One factor as logits or mixtures, with the axes [ρ, tile]."""
+def _side(left: dict[str, Tensor], layer: str, side: int, h: int) -> Side:
+    """One factor as logits, or as columns and scores, with the axes [ρ, tile]."""
     key = f"{layer}.{SIDES[side]}"
     if key in left:
         logits = _three_axes(key, left.pop(key), side)
         if logits.shape[2] != h:
             raise AdapterFileError(f"tensor {key} has {logits.shape[2]} logits for a bank of {h} vectors")
-        return logits.float()
+        return (logits.float(),)
     columns = _three_axes(key + INDICES, _taken(left, key + INDICES), side)
-    shares = _three_axes(key + SHARES, _taken(left, key + SHARES), side).float()
+    shares = _three_axes(key + SHARES, _taken(left, key + SHARES), side)
     expected = (*columns.shape[:2], columns.shape[2] - 1)
-    if columns.is_floating_point() or shares.shape != expected:
+    if columns.is_floating_point() or not shares.is_floating_point() or shares.shape != expected:
         raise AdapterFileError(f"tensor {key}: indices and weights do not fit one another")
     return _mixtures(key, columns.long(), shares, h)
 
@@ -159,12 +165,17 @@ def _three_axes(key: str, tensor: Tensor, side: int) -> Tensor:
     return tensor.transpose(0, 1) if side else tensor
 
 
-def _mixtures(key: str, columns: Tensor, shares: Tensor, h: int) -> Mixtures:
+def _mixtures(key: str, columns: Tensor, shares: Tensor, h: int) -> Side:
+    """Columns and scores, the last weight restored as 1 - Σ of the others."""
     if bool(((columns < 0) | (columns >= h)).any()):
         raise AdapterFileError(f"tensor {key}: an index points beyond the {h} vectors of the bank")
-    weights = torch.cat([shares, 1 - shares.sum(-1, keepdim=True)], -1).clamp_min(0).flatten(0, 1)
+    rest = 1 - shares.float().sum(-1, keepdim=True)
+    rounding = columns.shape[2] * torch.finfo(shares.dtype).eps
+    if bool((shares < 0).any()) or bool((rest < -rounding).any()):
+        raise AdapterFileError(f"tensor {key}: the weights of a sub-vector are below 0 or sum to more than 1")
+    weights = torch.cat([shares.float(), rest.clamp_min(0)], -1)
     scores, order = weights.log().clamp_min(LOWEST).sort(dim=-1, descending=True, stable=True)
-    return Mixtures(columns.flatten(0, 1).gather(-1, order), scores)
+    return columns.gather(-1, order), scores
 
 
 def written(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -203,8 +214,7 @@ def _leaving_some(weights: Tensor) -> Tensor:
 
 def index_dtype(num_vectors: int) -> torch.dtype:
     """The type that PEFT keeps indices in."""
-    limits = ((2**8, torch.uint8), (2**15, torch.int16), (2**31, torch.int32))
-    return next((dtype for limit, dtype in limits if num_vectors < limit), torch.int64)
+    return {1: torch.uint8, 2: torch.int16, 4: torch.int32}[peft_index_bytes(num_vectors)]
 
 
 def named_heads(adapter: Adapter) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from vblora import heads
 from vblora.adapter import Adapter
 from vblora.attachment import Attachment, required_attachment
 from vblora.errors import AdapterStateError
+from vblora.hooks import given
 from vblora.product import add_product
 
 
@@ -56,6 +57,9 @@ def _head_modules(attachment: Attachment, adapters: Any) -> dict[str, nn.Module]
     return {name: module for adapter in (*adapters, *active) for name, module in adapter.head}
 
 
+Places = dict[str | None, Tensor]  # by adapter, its rows
+
+
 @dataclass(frozen=True)
 class Rows:
     """Who serves which row.
@@ -67,17 +71,23 @@ class Rows:
 
     names: tuple[str | None, ...]
     adapters: dict[str, Adapter]
+    _places: dict[tuple[int, torch.device], Places] = field(default_factory=dict)
 
-    def places(self, given: Tensor) -> dict[str | None, Tensor]:
-        """By adapter, the rows of a layer's input that it serves."""
-        batch = given.shape[0] if given.dim() else 0
+    def places(self, given: Tensor) -> Places:
+        """By adapter, the rows of a layer's input that it serves; found once for all layers."""
+        key = given.shape[0] if given.dim() else 0, given.device
+        if key not in self._places:
+            self._places[key] = self._found(*key)
+        return self._places[key]
+
+    def _found(self, batch: int, device: torch.device) -> Places:
         each, rest = divmod(batch, len(self.names)) if self.names else (0, 0)
         if rest or not each:
             raise AdapterStateError(f"a batch of {batch} rows does not fit the {len(self.names)} names given")
         found: dict[str | None, list[int]] = {}
         for number, name in enumerate(self.names):
             found.setdefault(name, []).extend(range(number * each, (number + 1) * each))
-        return {name: torch.tensor(own, device=given.device) for name, own in found.items()}
+        return {name: torch.tensor(own, device=device) for name, own in found.items()}
 
     def add(self, layer: str, x: Tensor, output: Tensor) -> Tensor:
         """The layer's output with each row's product added."""
@@ -105,26 +115,24 @@ class _HeadHook:
         rows = self.attachment.rows
         if rows is None or self.running or not self.attachment.enabled:
             return None
-        x, *others = args if args else [next(iter(kwargs.values()))]
-        if not isinstance(output, Tensor) or others or len(kwargs) > (0 if args else 1):
+        if not isinstance(output, Tensor) or len(args) + len(kwargs) != 1:
             raise AdapterStateError(f"{self.name}: only a head with one input and one output can serve rows")
         self.running = True
         try:
-            return self._answer(module, rows, x, output)
+            return self._answer(module, rows, given(args, kwargs), output)
         finally:
-            self.running = False
+            self.running, self.attachment.rows = False, rows
 
     def _answer(self, module: nn.Module, rows: Rows, x: Tensor, output: Tensor) -> Tensor:
         result = torch.empty_like(output)
         for name, own in rows.places(x).items():
-            weights = self._weights(None if name is None else rows.adapters[name])
-            result[own] = torch.func.functional_call(module, weights, (x[own],))
+            adapter = None if name is None else rows.adapters[name]
+            self.attachment.rows = Rows((name,), rows.adapters)  # adapted layers inside get these rows alone
+            result[own] = torch.func.functional_call(module, self._weights(adapter), (x[own],))
         return result
 
     def _weights(self, adapter: Adapter | None) -> dict[str, Tensor]:
         """Those of the adapter, or the model's own where it has none."""
         if adapter is None or self.name not in dict(adapter.head):
             return self.attachment.head_originals[self.name]
-        prefix = f"{self.name}."
-        found = heads.head_weights(adapter)
-        return {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
+        return heads.part(heads.head_weights(adapter), f"{self.name}.")

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from vblora import peft_files
-from vblora.adapter_file import FILE_NAME, Header, read_all, read_header
+from vblora.adapter_file import FILE_NAME, MOST_FEATURES, Header, read_all, read_header
 from vblora.banks import read_bank
-from vblora.encoding import Mixtures, decoded
+from vblora.encoding import decoded
 from vblora.errors import AdapterFileError
-from vblora.peft_adapters import attach_checkpoint
+from vblora.heads import part
+from vblora.peft_adapters import load_peft
 from vblora.sites import RESERVED
 from vblora.storage import load_from
 
@@ -43,8 +44,7 @@ def read(path: str | os.PathLike[str], bank: str | os.PathLike[str] | None = Non
     header = read_header(file)
     if header.method == "lora_xs":
         raise AdapterFileError(f"{file}: LoRA-XS cannot be read without the weights of its model")
-    tensors = decoded(read_all(file, header.sha256))
-    head = {key.removeprefix("head."): value for key, value in tensors.items() if key.startswith("head.")}
+    head = part(decoded(read_all(file, header.sha256)), "head.") if header.head else {}
     model = stand_in(_sizes(header), head)
     load_from(model, file, "default", None if bank is None else read_bank(bank))
     return model
@@ -71,39 +71,10 @@ def _parts(splits: Any, layer: str) -> list[Any]:
 def _read_peft(folder: Path) -> nn.Module:
     checkpoint = peft_files.read(folder)
     b = checkpoint.bank.shape[1]
-    rank = checkpoint.config.get("r", 4)
-    sizes = {}
-    for layer in sorted(checkpoint.sides, key=_natural):  # a file may have any order
-        inputs, outputs = (_rows(side) * b // max(rank, 1) for side in checkpoint.sides[layer])
-        sizes[layer] = inputs, outputs
+    sizes = {layer: (A[0].shape[1] * b, B[0].shape[1] * b) for layer, (A, B) in checkpoint.sides.items()}
     model = stand_in(sizes, checkpoint.head)
-    attach_checkpoint(model, checkpoint, "default")
+    load_peft(model, folder)
     return model
-
-
-def _rows(side: Tensor | Mixtures) -> int:
-    """Sub-vectors of one factor: r times its tiles."""
-    return len(side.columns) if isinstance(side, Mixtures) else side.shape[0] * side.shape[1]
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Layer 10 behind layer 9; query before key before value, as models call them."""
-    order = {word: f"{number:04}" for number, word in enumerate(CALLED)}
-    return [(int(part), "") if part.isdigit() else (-1, order.get(part, part)) for part in name.split(".")]
-
-
-CALLED = (
-    "query",
-    "key",
-    "value",
-    "q_proj",
-    "k_proj",
-    "v_proj",
-    "o_proj",
-    "gate_proj",
-    "up_proj",
-    "down_proj",
-)
 
 
 def stand_in(sizes: Sizes, head: Mapping[str, Tensor]) -> nn.Module:
@@ -118,6 +89,8 @@ def stand_in(sizes: Sizes, head: Mapping[str, Tensor]) -> nn.Module:
     """
     root = nn.Module()
     for name, (inputs, outputs) in sizes.items():
+        if outputs >= MOST_FEATURES:
+            raise AdapterFileError(f"{name}: {outputs} outputs are more than any layer has")
         _put(root, name, _hollow(inputs, outputs))
     for name, tensor in head.items():
         module, _, own = name.rpartition(".")
@@ -135,10 +108,10 @@ def _hollow(inputs: int, outputs: int) -> nn.Linear:
 def _reach(root: nn.Module, name: str) -> nn.Module:
     """The module of this name, made with all above it if it is missing."""
     module = root
-    for part in name.split(".") if name else ():
-        if part not in module._modules:
-            _put(module, part, nn.Module())
-        module = module.get_submodule(part)
+    for own in name.split(".") if name else ():
+        if own not in module._modules:
+            _put(module, own, nn.Module())
+        module = module.get_submodule(own)
     return module
 
 

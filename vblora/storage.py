@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ def load_from(model: nn.Module, source: Source, name: str, bank: Tensor | None) 
         expected = _own_shapes(config, sites, header) | _head_shapes(header, model)
         tensors = decoded(read_tensors(source, expected, header.sha256))
         saved = Saved(
-            tensors=_part(tensors, "adapter."),
+            tensors=heads.part(tensors, "adapter."),
             fingerprint={key: tensors[key] for key in ("fingerprint",) if key in tensors},
             bank=_shared(model, header, bank),
             sites=_in_order_of(header, sites),
@@ -155,7 +155,7 @@ def load_from(model: nn.Module, source: Source, name: str, bank: Tensor | None) 
     except VBLoRAError as error:
         raise AdapterFileError(f"{source}: {error}") from error
     install(model, adapter, name, [(key, model.get_submodule(key)) for key in header.head])
-    heads.fill(adapter, _part(tensors, "head."))
+    heads.fill(adapter, heads.part(tensors, "head."))
     return adapter
 
 
@@ -243,7 +243,3 @@ def _head_shapes(header: Header, model: nn.Module) -> Shapes:
             dtype = None if value.is_floating_point() else value.dtype
             shapes[f"head.{name}.{key}"] = tuple(value.shape), dtype
     return encoded_shapes(shapes, header.precision)
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}

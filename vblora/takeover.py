@@ -29,8 +29,7 @@ def take_over(model: nn.Module) -> nn.Module:
         VBLoRAError: it is no `PeftModel`, or one of its adapters is of another method.
         AdapterStateError: adapters are merged, off, or several active at once. Nothing is changed then.
     """
-    peft = _peft()
-    if not isinstance(model, peft.PeftModel):
+    if not isinstance(model, _peft().PeftModel):
         raise VBLoRAError(f"a {type(model).__name__} is no PeftModel; load PEFT's files with load_peft")
     wrapped: Any = model
     _check(wrapped)
@@ -69,13 +68,11 @@ def _check(model: Any) -> None:
 
 def _checkpoint(model: Any, name: str) -> Checkpoint:
     """One adapter as PEFT would save it: with its logits, unless they came from a top-k file."""
-    import peft
-
     config = model.peft_config[name]
     before = config.save_only_topk_weights
     config.save_only_topk_weights = _from_topk(model, name)
     try:
-        tensors = peft.get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+        tensors = _peft().get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     finally:
         config.save_only_topk_weights = before
     return sorted_out(tensors, config.to_dict())
@@ -83,12 +80,13 @@ def _checkpoint(model: Any, name: str) -> Checkpoint:
 
 def _unwrap(base: nn.Module) -> None:
     """Put the model's own layers and heads back; PEFT's `unload` fails on a head of several layers."""
-    for name, module in list(base.named_modules()):
-        own = getattr(module, "original_module", None)
+    heads = _peft().utils.ModulesToSaveWrapper
+    for name, module in reversed(list(base.named_modules())):  # what lies inside first
+        wrapper: Any = module
         if hasattr(module, "vblora_logits_A"):
-            own = module.base_layer
-        if isinstance(own, nn.Module):
-            base.set_submodule(name, own)
+            base.set_submodule(name, wrapper.base_layer)
+        elif isinstance(module, heads):
+            base.set_submodule(name, wrapper.original_module)
     if hasattr(base, "peft_config"):
         del base.peft_config
 

@@ -145,6 +145,26 @@ def test_hostile_names_of_layers_are_refused(tmp_path):
         stand_in({"a": (2, 2)}, {"a.weight": torch.zeros(1)})
 
 
+def test_hostile_sizes_are_refused(tmp_path, capsys):
+    from vblora.stand_in import stand_in
+
+    with pytest.raises(vblora.AdapterFileError, match="more than any layer has"):
+        stand_in({"a": (2**30, 2**40)}, {})
+    theirs().save_pretrained(tmp_path)
+    config = tmp_path / "adapter_config.json"
+    for rank in ("many", 0, 2**40):
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"r": rank}))
+        status, _, err = run(capsys, "inspect", tmp_path)
+        assert status == 1 and err.startswith("AdapterFileError")
+
+
+def test_a_folder_that_cannot_be_written_is_told(saved, tmp_path, capsys):
+    _, folder = saved
+    (tmp_path / "taken").write_text("a file")
+    status, _, err = run(capsys, "convert", folder, tmp_path / "taken", "--to", "lora")
+    assert status == 1 and "taken" in err
+
+
 def test_the_module_runs_as_a_command(saved):
     _, folder = saved
     words = [sys.executable, "-m", "vblora", "verify", str(folder)]

@@ -146,6 +146,9 @@ INDICES, SHARES = LAYER + "vblora_logits_A_topk_indices", LAYER + "vblora_logits
 BROKEN = {
     "an index outside": (lambda t: t[INDICES].fill_(7), {}, "beyond the 7 vectors"),
     "an index twice": (lambda t: t[INDICES].fill_(3), {}, "one vector twice"),
+    "a weight below 0": (lambda t: t[SHARES].fill_(-0.5), {}, "below 0 or sum to more"),
+    "weights above 1": (lambda t: t[SHARES].fill_(1.5), {}, "below 0 or sum to more"),
+    "a rank that would fill the memory": (lambda t: None, {"r": 2**40}, "do not fit"),
     "NaN": (lambda t: t[SHARES].fill_(float("nan")), {}, "NaN"),
     "no weights": (lambda t: t.pop(SHARES), {}, "is missing"),
     "no bank": (lambda t: t.pop(peft_files.BANK), {}, "is missing"),
