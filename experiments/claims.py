@@ -42,6 +42,11 @@ def new_answers_path(cfg: Config) -> Path:
     return record_path(cfg).with_suffix(".answers.new")
 
 
+def adapter_dir(cfg: Config) -> Path | None:
+    """Where the run leaves what it trained; None if it is not asked to."""
+    return Path(cfg.paths.adapters) / cfg.scale.name / run_id(cfg) if cfg.paths.adapters else None
+
+
 def checkpoint_dir(cfg: Config) -> Path:
     """The run's own folder of checkpoints."""
     return Path(cfg.paths.cache) / "checkpoints" / cfg.scale.name / run_id(cfg)
@@ -53,7 +58,8 @@ def finished(cfg: Config) -> RunRecord | None:
     A failed or cancelled record holds no number and gives way to a new run.
 
     Raises:
-        ClaimError: the place is taken by a finished run with other settings, or by a file that is no record.
+        ClaimError: the place is taken by a finished run with other settings, or by a file that is no record;
+            or the run left no adapter and one is wanted.
     """
     path = record_path(cfg)
     if cfg.force or not path.exists():
@@ -69,6 +75,9 @@ def finished(cfg: Config) -> RunRecord | None:
             f"{path}: holds this run with other settings ({_difference(record, cfg)}); repeat it "
             "with force=true, or keep both by naming this one: variant=<name>"
         )
+    folder = adapter_dir(cfg)
+    if folder is not None and not folder.is_dir():
+        raise ClaimError(f"{path}: this run is finished but left no {folder}; repeat it with force=true")
     return record
 
 

@@ -28,13 +28,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.config import VARIANTS, Config, ConfigError
-from experiments.identity import flat
+from experiments.identity import bank_identity, flat
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 # Words that choose a run's place, watcher or machine; they set no value.
 NAMING = ("seed", "variant", "force", "check", "paths.", "tracker.", "hydra.", "data.root", "scale.seeds")
 # Groups that no run_id holds: to choose another than the scale's makes a variant.
 UNNAMED = ("data", "optim", "generation", "tuned")
+BANK = "method.options.bank"
 NO_NAME = f"choose {', '.join(VARIANTS)}, or set one"
 RESOLVING = "ValueError raised while resolving interpolation: "  # how OmegaConf opens what `_tuned` says
 # What stands in for a value that could not be read, so that the other problems can still be found.
@@ -168,8 +169,20 @@ def _given(overrides: Sequence[str], choices: Mapping[str, Any], cfg: Config) ->
     naming = (*NAMING, *(["model.path"] if cfg.model.source == "local" else []))
     naming += ("model.name",) if choices["model"].startswith("local") else ()  # these leave it to the user
     given = {key: value for key, value in given.items() if not key.startswith(naming)}
+    if given.get(BANK) is not None:
+        given[BANK] = _bank(str(given[BANK]))
     own = {**_own_choices(choices["scale"]), "tuned": f"{choices['method']}/{choices['model']}"}
     return given | {group: choices[group] for group in UNNAMED if choices[group] != own[group]}
+
+
+def _bank(path: str) -> str:
+    """Digits that tell a bank of vectors; the path itself if it cannot be read, which `check` then says."""
+    from vblora.errors import AdapterFileError
+
+    try:
+        return bank_identity(path)
+    except AdapterFileError:
+        return path
 
 
 @functools.cache

@@ -250,11 +250,13 @@ class PathsConfig:
     Attributes:
         results: records.
         cache: everything that can be made again: checkpoints, backbones, locks.
+        adapters: each run leaves what it trained here, in `<scale>/<run_id>/`; None leaves nothing.
         save_seconds: seconds between checkpoints; 0 writes one at every step.
     """
 
     results: str = "results/runs"
     cache: str = ".cache"
+    adapters: str | None = None
     save_seconds: float = 30.0
 
 

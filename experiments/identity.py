@@ -26,9 +26,9 @@ LATER = {
 def settings(cfg: Config) -> dict[str, Any]:
     """Everything configured that can change a run's outcome, as plain data.
 
-    Left out: tracker, folders (`versions` knows data and model by their content), force, a grid's list of
-    seeds, the variant and the tables of tuned values and layers, whose chosen values stand in the other
-    groups, and `generation` where nothing is generated.
+    A shared bank of vectors stands there by its identity. Left out: tracker, folders (`versions` knows data
+    and model by their content), force, a grid's list of seeds, the variant and the tables of tuned values and
+    layers, whose chosen values stand in the other groups, and `generation` where nothing is generated.
     """
     plain = asdict(cfg)
     for key in ("tracker", "paths", "force", "check", "variant", "tuned"):
@@ -40,11 +40,35 @@ def settings(cfg: Config) -> dict[str, Any]:
         del plain["model"]["path"]
     if not is_generative(cfg.task.family):
         del plain["generation"]
+    _settle_bank(plain["method"])
     for group, keys in LATER.items():
         for key in keys:
             if plain[group][key] in (None, [], {}):
                 del plain[group][key]
     return plain
+
+
+def _settle_bank(method: dict[str, Any]) -> None:
+    """Name a shared bank by its identity; the usual, a bank of one's own, stands in no hash."""
+    options = method["options"]
+    if method["library"] != "vblora":
+        return
+    for key, usual in (("bank", None), ("train_bank", True)):
+        if options.get(key, usual) == usual:
+            options.pop(key, None)
+    if "bank" in options:
+        options["bank"] = bank_identity(options["bank"])
+
+
+def bank_identity(path: str) -> str:
+    """What tells the bank of vectors in an adapter's file: its values, wherever the file lies.
+
+    Raises:
+        AdapterFileError: there is no such file, or it holds no bank.
+    """
+    from vblora import banks  # here, as it imports torch, which a finished run does not need
+
+    return banks.identity(banks.read_bank(path))
 
 
 def described(cfg: Config) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
+import vblora
 from experiments import options
 from experiments.config import MethodConfig, TargetsConfig
 from experiments.methods import LIBRARIES, OWN, peft_class, peft_config
@@ -73,7 +74,9 @@ def _refusal(place: str, method: MethodConfig) -> list[str]:
     """What the library itself says against the values."""
     try:
         if method.library == "vblora":
-            OWN[method.name](targets=["query"], **method.options).check()
+            config = OWN[method.name](targets=["query"], **method.options)
+            config.check()
+            _ = config.starting_bank() if isinstance(config, vblora.VBLoRAConfig) else None
         elif peft_config(method, ["query"]).is_prompt_learning:
             return [f"{place}.peft_type: {method.options['peft_type']} learns a prompt and adapts no layer"]
     except (ValueError, TypeError) as error:

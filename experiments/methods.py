@@ -6,15 +6,18 @@ and its counts. A new method of PEFT needs no line here, only YAML.
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import peft
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from safetensors.torch import save_file
 from torch import nn
 
 import vblora
 from experiments import splitting
 from experiments.config import MethodConfig, OptimConfig, TargetsConfig
+from experiments.run_state import trained
 from vblora import counting, quantizer
 from vblora.adapter import AdapterConfig, ParamGroup, param_group
 from vblora.sites import find_sites
@@ -43,6 +46,9 @@ class Method(Protocol):
 
     def counts(self) -> dict[str, int]:
         """`trainable_params` with the head; `adapter_params`, `stored_params`, `stored_bytes` without it."""
+
+    def save(self, folder: Path) -> None:
+        """Write what was trained, head included, into a folder; its library reads it again."""
 
 
 class Base:
@@ -94,6 +100,11 @@ class Base:
             "stored_params": params,
             "stored_bytes": size,
         }
+
+    def save(self, folder: Path) -> None:
+        """Every trained tensor by its name in the model."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(trained(self.model), folder / "trained.safetensors")
 
 
 class Head(Base):
@@ -158,6 +169,10 @@ class Own(Base):
         shape = self.adapter.sites, self.adapter.config
         return counting.vblora_stored_parameters(*shape), counting.vblora_stored_bytes(*shape)
 
+    def save(self, folder: Path) -> None:
+        """The adapter and its head, so that training could go on."""
+        vblora.save(self.model, folder)
+
 
 class Peft(Base):
     """Any method of PEFT, injected into the layers."""
@@ -189,6 +204,13 @@ class Peft(Base):
         """PEFT adds its product to the weights and takes its layers off; split layers become one again."""
         self.wrapper.merge_and_unload()
         splitting.join(self.model)
+
+    def save(self, folder: Path) -> None:
+        """PEFT's own folder; the head, which PEFT does not know, beside it."""
+        self.wrapper.save_pretrained(str(folder))
+        head = {p for module in self.head for p in module.parameters()}
+        own = {name: p for name, p in self.model.named_parameters() if p in head}
+        save_file({name: p.detach().contiguous() for name, p in own.items()}, folder / "head.safetensors")
 
 
 LIBRARIES: Mapping[str, Mapping[str, Callable[[MethodConfig, TargetsConfig], Method]]] = {

@@ -98,6 +98,8 @@ def work(cfg: Config) -> Parts:
     counts = method.counts()
     with tracking.tracked(cfg) as tracker:
         result = _trained(cfg, task, data, backbone, method, tracker.report_to)
+        if folder := claims.adapter_dir(cfg):
+            method.save(folder)
         rows, answered = _answers(cfg, task, data, backbone, method, result)
         header = {"family": task.family, "task": task.name, "metric": _metric(task), "version": task.version}
         header |= task.header() if isinstance(task, TextTask) else {}
@@ -138,13 +140,19 @@ def _trained(
         cfg.data,
         seed=cfg.seed,
         checkpoint_dir=claims.checkpoint_dir(cfg),
-        keep_best=is_generative(task.family) and cfg.generation.epoch == "best",
+        keep_best=_keeps_best(cfg),
         callbacks=bars.callbacks(run_id(cfg)),
         report_to=report_to,
         run_name=run_id(cfg),
         identity=run_hash(cfg),
         save_seconds=cfg.paths.save_seconds,
     )
+
+
+def _keeps_best(cfg: Config) -> bool:
+    """Whether the best epoch's weights are needed: they answer, or are saved as those of the score."""
+    generative = is_generative(cfg.task.family)
+    return cfg.generation.epoch == "best" if generative else cfg.paths.adapters is not None
 
 
 def _answers(

@@ -137,7 +137,8 @@ class GroupTrainer(Trainer):
 
     def compute_loss(self, model: nn.Module, inputs: Any, *arguments: Any, **keywords: Any) -> Any:
         """The task's loss, or an evaluation's forward, with logits at learned places only."""
-        with logits_of_learned(self._parts()[0], inputs.get("labels")):
+        assert isinstance(self.model, nn.Module)
+        with logits_of_learned(self.model, inputs.get("labels")):
             return super().compute_loss(model, inputs, *arguments, **keywords)
 
     # -- a loss that is not finite

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import math
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -112,7 +113,7 @@ def train(
     """
     check_groups(backbone.model, param_groups)
     arguments = _arguments(optim, len(splits["train"]), seed, checkpoint_dir, report_to, run_name)
-    facts = [identity, arguments.device.type]
+    facts = [identity, arguments.device.type, keep_best]
     folder = Folder(checkpoint_dir, _identity(facts, backbone, task, splits, param_groups, optim, data, seed))
     hooks = Hooks(task.loss, _none, task.metric, optim.eval_every_epochs, save_seconds, task.keep, keep_best)
     trainer = _trainer(backbone, task, splits, arguments, folder, hooks, data)
@@ -120,6 +121,30 @@ def train(
     for callback in callbacks:
         trainer.add_callback(callback)
     return _run(trainer)
+
+
+def evaluate(
+    backbone: Backbone,
+    task: Task,
+    splits: Mapping[str, Sequence[Any]],
+    optim: OptimConfig,
+    data: DataConfig,
+) -> tuple[dict[str, float], list[Answer]]:
+    """Scores and answers on the validation set of a model as it is, computed as in training.
+
+    Args:
+        backbone: model with head and adapter, and tokenizer.
+        task: encodes and scores.
+        splits: "validation", and "train", which a regression's scale comes from.
+        optim: precision and batch sizes.
+        data: how inputs are cut and padded.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = _arguments(optim, len(splits["train"]), 0, Path(folder), "none", "")
+        hooks = Hooks(task.loss, _none, task.metric, optim.eval_every_epochs, 0.0, task.keep)
+        trainer = _trainer(backbone, task, splits, arguments, Folder(Path(folder), ""), hooks, data)
+        trainer.evaluate()
+    return trainer.progress.scores, trainer.progress.answers
 
 
 def _trainer(

@@ -83,14 +83,23 @@ class VBLoRAConfig(AdapterConfig):
 
     def build(self, model: nn.Module, sites: Sequence[Site]) -> VBLoRA:
         """Make the adapter with fresh logits, and a fresh bank or that of a file."""
+        vectors = self.starting_bank()
+        adapter = VBLoRA(self, sites, self._trained_bank(model, sites, None if self.train_bank else vectors))
+        adapter.start(vectors)
+        return adapter
+
+    def starting_bank(self) -> Tensor | None:
+        """The bank (h, b) that `bank` names; None if a fresh one is to be drawn.
+
+        Raises:
+            VBLoRAError: a bank is needed and none is named, or it has other sizes.
+            AdapterFileError: there is no such file, or it holds no bank.
+        """
         if self.bank is None and not self.train_bank:
             raise VBLoRAError(
                 "train_bank=False needs a bank to learn against; give bank=path to an adapter's file"
             )
-        vectors = None if self.bank is None else self._checked_bank(read_bank(self.bank))
-        adapter = VBLoRA(self, sites, self._trained_bank(model, sites, None if self.train_bank else vectors))
-        adapter.start(vectors)
-        return adapter
+        return None if self.bank is None else self._checked_bank(read_bank(self.bank))
 
     def restore(
         self, model: nn.Module, sites: Sequence[Site], kind: str, precision: str, saved: Saved
