@@ -17,6 +17,7 @@ from vblora.peft_adapters import load_peft, save_peft
 from vblora.plain_lora import save_lora
 from vblora.rows import rows
 from vblora.storage import load, save
+from vblora.store import Store
 from vblora.takeover import take_over
 from vblora.tied_lora import TiedLoRA, TiedLoRAConfig
 from vblora.vb_lora import VBLoRA, VBLoRAConfig
@@ -30,6 +31,7 @@ __all__ = [
     "AdapterStateError",
     "LoRAXS",
     "LoRAXSConfig",
+    "Store",
     "TargetError",
     "TiedLoRA",
     "TiedLoRAConfig",

@@ -14,6 +14,7 @@ from torch import Tensor
 from vblora.adapter_file import FILE_NAME, read_all, read_header
 from vblora.encoding import decoded
 from vblora.errors import AdapterFileError
+from vblora.store_file import StoreFile, is_store
 
 VECTORS = "adapter.bank.vectors", "adapter.vectors"  # in a trained file, in a top-k file
 
@@ -25,12 +26,14 @@ def identity(vectors: Tensor) -> str:
 
 
 def read_bank(path: str | os.PathLike[str]) -> Tensor:
-    """The vectors (h, b) in an adapter's file, or in the folder of one, in float32.
+    """The vectors (h, b) in an adapter's file, in the folder of one, or in a store with one bank, in float32.
 
     Raises:
-        AdapterFileError: there is no such file, it is damaged, or it holds no bank.
+        AdapterFileError: there is no such file, it is damaged, or it holds no bank, or several.
     """
     file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
+    if is_store(file):
+        return _of_store(file)
     header = read_header(file)
     if header.method != "vblora" or header.bank is not None:
         raise AdapterFileError(
@@ -41,3 +44,28 @@ def read_bank(path: str | os.PathLike[str]) -> Tensor:
     if vectors is None or vectors.dim() != 2 or vectors.dtype != torch.float32:
         raise AdapterFileError(f"{file}: its bank is no float32 matrix")
     return vectors
+
+
+def _of_store(path: Path) -> Tensor:
+    store = StoreFile(path, "r")
+    try:
+        found = store.banks()
+        if len(found) != 1:
+            raise AdapterFileError(
+                f"{path}: holds {len(found)} banks; give the file of an adapter with the one"
+            )
+        vectors = store.bank(found[0])
+        check_identity(path, vectors, found[0])
+        return vectors
+    finally:
+        store.close()
+
+
+def check_identity(path: Path, vectors: Tensor, wanted: str) -> None:
+    """Refuse a store's bank that has other values than its identity says.
+
+    Raises:
+        AdapterFileError: it has.
+    """
+    if identity(vectors) != wanted:
+        raise AdapterFileError(f"{path}: damaged: the bank {wanted[:12]}… has other values")

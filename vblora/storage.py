@@ -150,10 +150,9 @@ def load_from(model: nn.Module, source: Source, name: str, bank: Tensor | None) 
             sites=_in_order_of(header, sites),
         )
         adapter = config.restore(model, sites, header.kind, header.precision, saved)
-    except AdapterFileError:
-        raise
     except VBLoRAError as error:
-        raise AdapterFileError(f"{source}: {error}") from error
+        message = str(error)
+        raise AdapterFileError(message if str(source) in message else f"{source}: {message}") from error
     install(model, adapter, name, [(key, model.get_submodule(key)) for key in header.head])
     heads.fill(adapter, heads.part(tensors, "head."))
     return adapter
