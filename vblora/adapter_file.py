@@ -44,6 +44,11 @@ MOST_SITES_BYTES = 2**24  # of the list of sites: a file cannot ask for more mem
 MOST_FEATURES = 2**31  # of one side of a layer
 
 
+def file_in(path: str | os.PathLike[str]) -> Path:
+    """The adapter file in a folder that `vblora.save` was given; or the path, if that is no folder."""
+    return Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
+
+
 @dataclass(frozen=True)
 class Header:
     """The metadata of an adapter file; the fields are described in the module's text."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vblora.adapter_file import FILE_NAME, read_all, read_header
+from vblora.adapter_file import file_in, read_all, read_header
 from vblora.encoding import decoded
 from vblora.errors import AdapterFileError
 from vblora.store_file import StoreFile, is_store
@@ -31,7 +31,7 @@ def read_bank(path: str | os.PathLike[str]) -> Tensor:
     Raises:
         AdapterFileError: there is no such file, it is damaged, or it holds no bank, or several.
     """
-    file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
+    file = file_in(path)
     if is_store(file):
         return _of_store(file)
     header = read_header(file)

@@ -6,7 +6,6 @@ is given.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,39 +14,33 @@ import torch
 from torch import Tensor, nn
 
 from vblora import peft_files
-from vblora.adapter_file import FILE_NAME, MOST_FEATURES, Header, read_all, read_header
-from vblora.banks import read_bank
+from vblora.adapter_file import MOST_FEATURES, Header, Source, read_all, read_header
 from vblora.encoding import decoded
 from vblora.errors import AdapterFileError
 from vblora.heads import part
-from vblora.peft_adapters import load_peft
+from vblora.places import Place
 from vblora.sites import RESERVED
-from vblora.storage import load_from
 
 Sizes = Mapping[str, tuple[int, int]]  # by layer: in_features, out_features
 
 
-def read(path: str | os.PathLike[str], bank: str | os.PathLike[str] | None = None) -> nn.Module:
-    """A stand-in model that has the adapter of a file of ours or of a folder of PEFT's, to be saved anew.
-
-    Args:
-        path: a file or folder that `vblora.save` wrote, or a folder that PEFT wrote.
-        bank: as of `vblora.load`.
+def read(place: Place) -> nn.Module:
+    """A stand-in model that has the adapter of a place, to be saved anew.
 
     Raises:
         AdapterFileError: it is damaged or of another method, or needs the model's weights (LoRA-XS).
     """
-    folder = Path(path)
-    if peft_files.is_peft(folder):
-        return _read_peft(folder)
-    file = folder / FILE_NAME if folder.is_dir() else folder
-    header = read_header(file)
-    if header.method == "lora_xs":
-        raise AdapterFileError(f"{file}: LoRA-XS cannot be read without the weights of its model")
-    head = part(decoded(read_all(file, header.sha256)), "head.") if header.head else {}
-    model = stand_in(_sizes(header), head)
-    load_from(model, file, "default", None if bank is None else read_bank(bank))
+    model = _for_peft(Path(str(place.source))) if place.peft else _for_ours(place.source)
+    place.attach(model)
     return model
+
+
+def _for_ours(source: Source) -> nn.Module:
+    header = read_header(source)
+    if header.method == "lora_xs":
+        raise AdapterFileError(f"{source}: LoRA-XS cannot be read without the weights of its model")
+    head = part(decoded(read_all(source, header.sha256)), "head.") if header.head else {}
+    return stand_in(_sizes(header), head)
 
 
 def _sizes(header: Header) -> dict[str, tuple[int, int]]:
@@ -68,13 +61,11 @@ def _parts(splits: Any, layer: str) -> list[Any]:
     return []
 
 
-def _read_peft(folder: Path) -> nn.Module:
+def _for_peft(folder: Path) -> nn.Module:
     checkpoint = peft_files.read(folder)
     b = checkpoint.bank.shape[1]
     sizes = {layer: (A[0].shape[1] * b, B[0].shape[1] * b) for layer, (A, B) in checkpoint.sides.items()}
-    model = stand_in(sizes, checkpoint.head)
-    load_peft(model, folder)
-    return model
+    return stand_in(sizes, checkpoint.head)
 
 
 def stand_in(sizes: Sizes, head: Mapping[str, Tensor]) -> nn.Module:

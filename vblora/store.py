@@ -22,7 +22,7 @@ from types import TracebackType
 from torch import Tensor, nn
 
 from vblora.adapter import Adapter
-from vblora.adapter_file import FILE_NAME, Blob, Header, read_all, read_header
+from vblora.adapter_file import Blob, Header, file_in, read_all, read_header
 from vblora.attachment import required_attachment
 from vblora.banks import check_identity, identity, read_bank
 from vblora.errors import AdapterFileError, AdapterStateError, VBLoRAError
@@ -156,40 +156,43 @@ class Store:
     def add(
         self,
         name: str,
-        folder: str | os.PathLike[str],
-        bank: str | os.PathLike[str] | None = None,
+        adapter: str | os.PathLike[str] | Blob,
+        bank: str | os.PathLike[str] | Tensor | None = None,
         replace: bool = False,
     ) -> None:
-        """Store the adapter in a folder or file that `vblora.save` wrote, byte by byte, without its model.
+        """Store an adapter that `vblora.save` wrote, byte by byte, without its model.
 
         Args:
             name: as of `save`.
-            folder: what was written.
-            bank: as of `vblora.load`; not needed where the store has it.
+            adapter: the folder or file that was written, or what another store's `file` gave.
+            bank: as of `vblora.load`, or its vectors (h, b); not needed where the store has it.
             replace: as of `save`.
 
         Raises:
             AdapterFileError: the adapter is damaged or its bank another; or the store cannot be written.
             AdapterStateError: the name is taken, or the store is closed.
         """
-        file = Path(folder) / FILE_NAME if Path(folder).is_dir() else Path(folder)
-        header = read_header(file)
-        read_all(file, header.sha256)
-        self._insert(name, file.read_bytes(), self._needed(header, bank), replace)
+        source = adapter if isinstance(adapter, Blob) else file_in(adapter)
+        header = read_header(source)
+        data = source.data if isinstance(source, Blob) else source.read_bytes()
+        read_all(Blob(str(source), data), header.sha256)
+        self._insert(name, data, self._needed(header, bank), replace)
 
-    def _needed(self, header: Header, bank: str | os.PathLike[str] | None) -> Tensor | None:
+    def _needed(self, header: Header, bank: str | os.PathLike[str] | Tensor | None) -> Tensor | None:
         if header.bank is None:
             return None
+        if bank is None and header.bank in self._file.banks():
+            return self._bank(header.bank)
         if bank is None:
-            if header.bank in self._file.banks():
-                return self._bank(header.bank)
             raise AdapterFileError(
                 f"this adapter was trained against the bank {header.bank[:12]}…, which the store lacks;"
                 " give bank=path to the adapter that has it"
             )
-        vectors = read_bank(bank)
+        vectors = bank if isinstance(bank, Tensor) else read_bank(bank)
         if identity(vectors) != header.bank:
-            raise AdapterFileError(f"{bank}: its bank is {identity(vectors)[:12]}…, not {header.bank[:12]}…")
+            raise AdapterFileError(
+                f"the bank given is {identity(vectors)[:12]}…, not the adapter's {header.bank[:12]}…"
+            )
         return vectors
 
     def _insert(self, name: str, data: bytes, shared: Tensor | None, replace: bool) -> None:

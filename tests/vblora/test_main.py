@@ -14,6 +14,8 @@ from transformers import RobertaForSequenceClassification
 import vblora
 from vblora.__main__ import main
 
+SETTINGS = {"rank": 3, "num_vectors": 7, "vector_length": 16}
+
 
 @pytest.fixture
 def saved(tmp_path):
@@ -125,6 +127,9 @@ def test_what_is_refused_is_told_on_stderr_with_status_1(saved, tmp_path, capsys
     assert status == 1 and "cut off" in err
     status, _, err = run(capsys, "inspect", tmp_path / "nothing")
     assert status == 1 and "no such file" in err
+    words = ("--to", "lora", "--precision", "tiny")
+    status, _, err = run(capsys, "convert", folder, tmp_path / "x", *words)
+    assert status == 1 and "is of --to topk" in err
 
 
 def test_lora_xs_needs_its_model(tmp_path, capsys):
@@ -163,6 +168,57 @@ def test_a_folder_that_cannot_be_written_is_told(saved, tmp_path, capsys):
     (tmp_path / "taken").write_text("a file")
     status, _, err = run(capsys, "convert", folder, tmp_path / "taken", "--to", "lora")
     assert status == 1 and "taken" in err
+
+
+@pytest.fixture
+def store(saved, tmp_path):
+    """A store with the adapter, and one that learned against its bank."""
+    model, folder = saved
+    further = roberta()
+    config = vblora.VBLoRAConfig(**SETTINGS, targets=["query"], bank=folder, train_bank=False)
+    shake(vblora.attach(further, config).bank)
+    vblora.save(further, tmp_path / "further", "topk")
+    with vblora.Store(tmp_path / "users.vblora", "a") as store:
+        store.save(further, "anna", precision="tiny")
+    return tmp_path / "users.vblora", further
+
+
+def test_store_is_filled_listed_and_emptied(saved, store, tmp_path, capsys):
+    (path, _), new = store, tmp_path / "new.vblora"
+    assert found(capsys, "add", new, "own", saved[1])["adapters"] == 1
+    assert found(capsys, "add", new, "compact", saved[1], "--precision", "compact")["adapters"] == 2
+    assert found(capsys, "add", new, "anna", path, "--name", "anna")["adapters"] == 3
+    theirs(kind="topk").save_pretrained(tmp_path / "peft")
+    assert found(capsys, "add", new, "peft", tmp_path / "peft")["adapters"] == 4
+    assert run(capsys, "add", new, "anna", path, "--name", "anna")[0] == 1
+    listed = found(capsys, "list", new)
+    assert {name: entry["precision"] for name, entry in listed.items()} == {
+        **{"own": "exact", "compact": "compact", "anna": "tiny", "peft": "exact"}
+    }
+    _, text, _ = run(capsys, "list", new)
+    assert "anna     vblora, topk, tiny, " in text and ", bank " in text
+    assert found(capsys, "inspect", new)["adapters"] == found(capsys, "verify", new)["adapters"] == 4
+    assert found(capsys, "remove", new, "peft")["adapters"] == 3
+    status, _, err = run(capsys, "remove", tmp_path / "typo", "anna")
+    assert status == 1 and "no such file" in err and not (tmp_path / "typo").exists()
+
+
+def test_an_adapter_in_a_store_is_served_as_any_other(saved, store, tmp_path, capsys):
+    path, model = store
+    vblora.Store(path).load(model, "anna")  # in its precision
+    about = found(capsys, "inspect", path, "--name", "anna")
+    assert not about["bank in the file"] and about["precision"] == "tiny"
+    assert found(capsys, "verify", path, "--name", "anna")["sites"] == 2
+    found(capsys, "convert", path, tmp_path / "lora", "--name", "anna", "--to", "lora")
+    same(logits(peft.PeftModel.from_pretrained(roberta(), tmp_path / "lora")), logits(model))
+    further = tmp_path / "further"
+    status, _, err = run(capsys, "inspect", further)
+    assert status == 1 and "give bank=path" in err
+    assert found(capsys, "inspect", further, "--bank", path)["sites"] == 2
+    status, _, err = run(capsys, "inspect", further, "--name", "anna")
+    assert status == 1 and "no meaning here" in err
+    status, _, err = run(capsys, "convert", path, tmp_path / "x", "--to", "lora")
+    assert status == 1 and "--name says which adapter" in err
 
 
 def test_the_module_runs_as_a_command(saved):

@@ -95,7 +95,7 @@ def test_files_come_in_and_go_out_byte_by_byte(donor: Path, store: Store, tmp_pa
         with pytest.raises(AdapterFileError, match="which the store lacks; give bank=path"):
             new.add("five", path)
         vblora.save(adapted(seed=3), tmp_path / "other")
-        with pytest.raises(AdapterFileError, match="its bank is .*, not "):
+        with pytest.raises(AdapterFileError, match="the bank given is .*, not "):
             new.add("five", path, bank=tmp_path / "other")
         new.add("five", path, bank=donor)
         assert torch.equal(logits_of(new, "five"), logits_of(store, "five"))
@@ -352,7 +352,7 @@ def further(donor: Path, tmp_path: Path) -> Path:
 
 
 def test_killed_at_any_time_it_loses_at_most_what_was_under_way(store: Store, further: Path) -> None:
-    """40 kills; a second process writes meanwhile. Mutation that this finds: PRAGMA journal_mode = OFF."""
+    """40 kills; a second process writes meanwhile. Mutation that this finds: no transaction in `_insert`."""
     store.close()
     draw, kept = random.Random(0), set()
     running = [writer(store.path, further)]
@@ -370,6 +370,7 @@ def test_killed_at_any_time_it_loses_at_most_what_was_under_way(store: Store, fu
 
 
 def test_disk_full_at_any_byte_loses_nothing(donor: Path, further: Path, tmp_path: Path) -> None:
+    """Mutation that this finds: PRAGMA journal_mode = OFF."""
     for limit in range(40_000, 60_000, 1_111):
         path = tmp_path / f"{limit}.vblora"
         with Store(path, "a") as store:
