@@ -6,8 +6,8 @@
 The words are those of `experiments.run`; values with commas make a grid. Every run must be finished and have
 left its adapter under `paths.adapters`. The adapter is stored in each precision, loaded again and asked for
 its answers to the validation set, as in training. Beside it: the smallest file of PEFT's VB-LoRA with the
-same numbers, and that of PEFT's LoRA of rank 8 on the same layers. Written to `results/precision/<scale>.json`,
-which `readme` puts into README.md as a table.
+same numbers, and that of PEFT's LoRA of rank 8 on the same layers. What is found is written to
+`results/precision/<scale>.json`, which `readme` puts into README.md as a table.
 """
 
 import itertools

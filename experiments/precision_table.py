@@ -82,9 +82,9 @@ def _said(found: Mapping[str, Any]) -> str:
     versions = found["versions"]
     return (
         "Bytes: of the whole file, head included. Score: median of the seeds, x100 (number of seeds);"
-        " its largest change is that of one seed against the adapter as trained, the spread is their sample standard"
-        f" deviation. PEFT's files were weighed, not asked. torch {versions['torch']}, peft {versions['peft']},"
-        f" commit {str(found['git_commit'])[:7]}."
+        " its largest change is that of one seed against the adapter as trained, the spread is their"
+        " sample standard deviation. PEFT's files were weighed, not asked."
+        f" torch {versions['torch']}, peft {versions['peft']}, commit {str(found['git_commit'])[:7]}."
     )
 
 
