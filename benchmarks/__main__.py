@@ -6,6 +6,7 @@
     python -m benchmarks steps --preset small  # full: for a GPU
     python -m benchmarks handling
     python -m benchmarks sizes
+    python -m benchmarks stores
     python -m benchmarks batching --data DATA --vocabulary VOCABULARY
     python -m benchmarks answering --data DATA --model MODEL
     python -m benchmarks grading --data DATA
@@ -39,6 +40,7 @@ from benchmarks import (
     results,
     sizes,
     steps,
+    stores,
 )
 
 MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
@@ -47,13 +49,14 @@ MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
     "steps": lambda given: steps.measure(given.preset, given.rounds, given.threads),
     "handling": lambda given: handling.measure(given.rounds),
     "sizes": lambda given: sizes.measure(),
+    "stores": lambda given: stores.measure(given.rounds),
     "batching": lambda given: batching.measure(given.data, given.vocabulary, given.rounds, given.texts),
     "answering": lambda given: answering.measure(given.model, given.data, given.rounds, given.prompts),
     "grading": lambda given: grading.measure(given.data, given.rounds, given.workers, given.answers),
 }
 SETTINGS = ("preset", "rounds", "texts", "prompts", "answers")
 COUNTED = {"operators", "sizes"}  # nothing is timed
-WITHOUT_DATA = ("operators", "sizes", "composition", "handling", "steps")
+WITHOUT_DATA = ("operators", "sizes", "composition", "handling", "stores", "steps")
 
 
 def main(arguments: list[str] | None = None) -> None:

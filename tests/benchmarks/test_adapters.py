@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command_line
-from benchmarks import handling, presets, sizes, steps
+from benchmarks import handling, presets, sizes, steps, stores
 
 SMALL = presets.Case(presets.roberta(1, 64, 4), presets.ROBERTA, vector_length=32)
 
@@ -40,6 +40,15 @@ def test_handling_changes_nothing_in_the_end_and_is_timed(monkeypatch: pytest.Mo
     assert list(found) == ["small: merge and unmerge", "small: load"]
     for case in found.values():
         assert tuple(case["sides"]) == presets.SIDES[:3]
+
+
+def test_store_is_opened_listed_and_loaded_from_at_any_size() -> None:
+    (small, large) = stores.measure(1, (3, 30), SMALL).values()
+    names = ("PEFT LoRA", "PEFT VB-LoRA", "vblora, folders", "vblora, store")
+    assert tuple(small["sides"]) == tuple(small["facts"]) == tuple(large["sides"]) == names
+    store, folders = large["facts"]["vblora, store"], large["facts"]["vblora, folders"]
+    assert folders["bytes an adapter"] <= store["bytes an adapter"] < 3 * folders["bytes an adapter"]
+    assert store["open, ms"] > 0 and small["facts"]["PEFT VB-LoRA"] == large["facts"]["PEFT VB-LoRA"]
 
 
 def test_files_get_smaller_form_by_form_and_a_head_is_counted_apart() -> None:
