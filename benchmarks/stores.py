@@ -2,7 +2,7 @@
 
 The adapters are RoBERTa-large's, all layers, rank 4, against a shared bank of 90 x 256, in 8 bits, without a
 head; in a store, and in a folder each as `vblora.save` writes it. PEFT's LoRA of the same rank and its
-VB-LoRA in the smallest form are what is compared with: a folder each. A store's adapters are one adapter under
+VB-LoRA in the smallest form are compared: a folder each. A store's adapters are one adapter under
 many names, as no time depends on the numbers. All files are in the page cache.
 
 To load is to read one of the adapters by name, drawn anew each time, put it on a model that holds another one

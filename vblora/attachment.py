@@ -17,6 +17,7 @@ from vblora import heads, quantizer
 from vblora.adapter import Adapter, AdapterConfig
 from vblora.errors import AdapterStateError
 from vblora.hooks import LayerHook
+from vblora.sharding import refuse_sharded
 from vblora.sites import RESERVED, find_sites
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ def attach(
     Raises:
         TargetError: the targets match nothing, or something that is not linear.
         VBLoRAError: a value in the configuration is impossible.
-        AdapterStateError: the name is taken or unusable, an adapter is merged, or the model is compiled.
-            Nothing is changed in any of these cases.
+        AdapterStateError: the name is taken or unusable, an adapter is merged, or the model is compiled or
+            sharded. Nothing is changed in any of these cases.
     """
     check_free(model, name)
     config = config.checked()
@@ -161,7 +162,8 @@ def check_free(model: nn.Module, name: str) -> None:
     """Refuse a name that an adapter of this model cannot take.
 
     Raises:
-        AdapterStateError: the name is taken or unusable, an adapter is merged, or the model is compiled.
+        AdapterStateError: the name is taken or unusable, an adapter is merged, or the model is compiled or
+            sharded.
     """
     attachment = attachment_of(model)
     if hasattr(model, "_orig_mod"):
@@ -176,6 +178,7 @@ def check_free(model: nn.Module, name: str) -> None:
         )
     if attachment is not None and attachment.merged is not None:
         raise AdapterStateError(f"adapter {attachment.merged!r} is merged; unmerge it first")
+    refuse_sharded(model, "attach and load before fully_shard, which must shard the adapter too")
 
 
 def attachment_of(model: nn.Module) -> Attachment | None:
@@ -213,13 +216,14 @@ def activate(model: nn.Module, name: str) -> Adapter:
     `state_dict` holds the head of the active adapter alone; `vblora.save` writes each adapter with its own.
 
     Raises:
-        AdapterStateError: no such adapter, or one is merged.
+        AdapterStateError: no such adapter, one is merged, or the model is sharded.
     """
     attachment = required_attachment(model)
     chosen = attachment.adapter(name)
     if attachment.merged is not None:
         raise AdapterStateError(f"adapter {attachment.merged!r} is merged; unmerge it first")
     if attachment.active != name:
+        refuse_sharded(model, "activate before fully_shard")
         attachment.rest()
     for other in attachment.values():
         other.requires_grad_(False)
@@ -257,9 +261,10 @@ def detach(model: nn.Module, name: str | None = None) -> None:
     head stay in the weights: `merge` then `detach` leaves a plain, adapted model.
 
     Raises:
-        AdapterStateError: no adapter is attached, or none of this name.
+        AdapterStateError: no adapter is attached, or none of this name; or the model is sharded.
     """
     attachment = required_attachment(model)
+    refuse_sharded(model, "save the adapter, and detach nothing")
     for gone in [name] if name is not None else list(attachment):
         adapter = attachment.adapter(gone)
         if attachment.active == gone:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vblora.adapter import Adapter
 from vblora.errors import TargetError, VBLoRAError
 from vblora.quantized import is_packed
+from vblora.sharding import whole
 from vblora.sites import RESERVED
 
 Weights = dict[str, Tensor]
@@ -69,8 +70,11 @@ def head_weights(adapter: Adapter) -> Weights:
     """The adapter's own weights of its head by full name, whether it is active or not."""
     if adapter.parked is not None:
         return adapter.parked
+    # FSDP2's `state_dict` gives shards, and lets go of all that `sharding.gathered` holds.
     return {
-        f"{name}.{key}": value for name, module in adapter.head for key, value in module.state_dict().items()
+        f"{name}.{key}": whole(value)
+        for name, module in adapter.head
+        for key, value in module.state_dict().items()
     }
 
 

@@ -7,6 +7,7 @@ from vblora import quantized, quantizer
 from vblora.adapter import Adapter
 from vblora.attachment import Attachment, activate, required_attachment
 from vblora.errors import AdapterStateError, VBLoRAError
+from vblora.sharding import refuse_sharded
 from vblora.sites import dense_weight, is_conv1d
 
 
@@ -37,12 +38,13 @@ def merge(
         elements: 1 if nothing was lost (or ΔW is 0), 0 if nothing of it is left.
 
     Raises:
-        AdapterStateError: an adapter is merged already, or there is none of this name.
+        AdapterStateError: an adapter is merged already, there is none of this name, or the model is sharded.
         VBLoRAError: a merged weight would not be finite, another module shares it, `dtype` is no type for it,
             or the layers' quantisation is noted on a larger model than this.
     """
     quantized.check_dtype(dtype)
     attachment = required_attachment(model)
+    refuse_sharded(model, "save the adapter, and merge it into a whole model")
     if attachment.merged is not None:
         raise AdapterStateError(f"adapter {attachment.merged!r} is merged already; unmerge it first")
     adapter, before = attachment.adapter(name), attachment.active

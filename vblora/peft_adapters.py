@@ -16,6 +16,7 @@ from vblora.bank import Layout, num_tiles
 from vblora.encoding import Mixtures
 from vblora.errors import AdapterFileError, AdapterStateError, TargetError, VBLoRAError
 from vblora.peft_files import Checkpoint, common, named_heads
+from vblora.sharding import gathered
 from vblora.sites import Site, sites_named
 from vblora.vb_lora import VBLoRA, VBLoRAConfig
 
@@ -179,7 +180,10 @@ def save_peft(
         raise VBLoRAError(f"kind {kind!r} is unknown; choose one of {', '.join(KINDS)}")
     if kind == "trained" and not own.trainable:
         raise AdapterStateError('this adapter comes from a top-k file; it can only be saved with kind="topk"')
-    tensors = {peft_files.BANK: own.bank.vectors, **_layers(own, kind), **named_heads(own)}
+    with gathered(model, own):
+        tensors = {peft_files.BANK: own.bank.vectors, **_layers(own, kind)}
+        tensors = {key: value.detach().cpu().clone() for key, value in tensors.items()}
+        tensors |= named_heads(own)
     config = own.config
     settings = {
         "r": config.rank,

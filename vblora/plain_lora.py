@@ -15,6 +15,7 @@ from vblora.adapter import Adapter
 from vblora.attachment import required_attachment
 from vblora.errors import VBLoRAError
 from vblora.peft_files import PREFIX, common, named_heads, written
+from vblora.sharding import gathered
 from vblora.sites import linear_shape
 
 
@@ -51,20 +52,26 @@ def save_lora(
     adapter = required_attachment(model).adapter(name)
     training = adapter.training
     adapter.eval()  # the rule of inference: in training a selection may draw at random
+    rank = adapter.config.rank * max(map(len, adapter.places.values()))
     try:
-        rank = adapter.config.rank * max(map(len, adapter.places.values()))
-        tensors = {}
-        for layer in adapter.places:
-            A, B = _stacked(adapter, model.get_submodule(layer), layer, rank)
-            tensors[f"{PREFIX}{layer}.lora_A.weight"] = A.to(dtype)
-            tensors[f"{PREFIX}{layer}.lora_B.weight"] = B.to(dtype)
+        with gathered(model, adapter):
+            tensors = _factors(model, adapter, rank, dtype) | named_heads(adapter)
     finally:
         adapter.train(training)
     settings = {"r": rank, "lora_alpha": rank, "lora_dropout": adapter.config.dropout}
     settings |= {"use_rslora": False, "use_dora": False, "init_lora_weights": True}
     config = {**common(model, adapter, "LORA", base_model), **settings}
-    written(Path(folder), config, tensors | named_heads(adapter))
+    written(Path(folder), config, tensors)
     return Path(folder)
+
+
+def _factors(model: nn.Module, adapter: Adapter, rank: int, dtype: torch.dtype) -> dict[str, Tensor]:
+    tensors = {}
+    for layer in adapter.places:
+        A, B = _stacked(adapter, model.get_submodule(layer), layer, rank)
+        tensors[f"{PREFIX}{layer}.lora_A.weight"] = A.to(dtype)
+        tensors[f"{PREFIX}{layer}.lora_B.weight"] = B.to(dtype)
+    return tensors
 
 
 def _stacked(adapter: Adapter, module: nn.Module, layer: str, rank: int) -> tuple[Tensor, Tensor]:

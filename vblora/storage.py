@@ -28,6 +28,7 @@ from vblora.banks import identity, read_bank
 from vblora.encoding import PRECISIONS, Shapes, decoded, encoded, encoded_shapes
 from vblora.errors import AdapterFileError, AdapterStateError, TargetError, VBLoRAError
 from vblora.lora_xs import LoRAXSConfig
+from vblora.sharding import gathered
 from vblora.sites import Site, sites_named
 from vblora.tied_lora import TiedLoRAConfig
 from vblora.vb_lora import VBLoRA, VBLoRAConfig
@@ -43,6 +44,8 @@ def save(
     precision: str = "exact",
 ) -> Path:
     """Write an adapter (by default the active one) and its head to `folder`/vblora.safetensors, in one step.
+
+    Where FSDP2 shards the model, every process must call this, with a folder of its own or the same.
 
     Args:
         model: the model it is attached to.
@@ -62,7 +65,10 @@ def save(
         VBLoRAError: `kind` or `precision` is unknown, or a tensor is not finite or too large for it.
     """
     path = Path(folder) / FILE_NAME
-    write(path, file_of(required_attachment(model).adapter(name), kind, precision))
+    adapter = required_attachment(model).adapter(name)
+    with gathered(model, adapter):
+        data = file_of(adapter, kind, precision)
+    write(path, data)
     return path
 
 
@@ -86,15 +92,15 @@ def file_of(adapter: Adapter, kind: str, precision: str) -> bytes:
 
 
 def _tensors(adapter: Adapter, kind: str, precision: str) -> dict[str, Tensor]:
-    own = adapter.file_tensors(kind, precision)
+    own = {key: value.detach().cpu().clone() for key, value in adapter.file_tensors(kind, precision).items()}
     mixtures = {"indices", "weights"} & set(own)  # encoded already
     tensors = {f"adapter.{key}": own.pop(key) for key in sorted(mixtures)}
     plain = {f"adapter.{key}": value for key, value in own.items()}
-    plain |= {f"head.{key}": value for key, value in heads.head_weights(adapter).items()}
+    plain |= {f"head.{key}": value.clone() for key, value in heads.head_weights(adapter).items()}
     tensors |= encoded({key: value.detach().cpu() for key, value in plain.items()}, precision)
     fingerprint = adapter.fingerprint_of_base()
-    tensors |= {} if fingerprint is None else {"fingerprint": fingerprint}
-    return {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    tensors |= {} if fingerprint is None else {"fingerprint": fingerprint.detach().cpu()}
+    return {key: value.contiguous() for key, value in tensors.items()}
 
 
 def _header(adapter: Adapter, kind: str, precision: str, sha256: str) -> Header:

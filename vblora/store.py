@@ -26,6 +26,7 @@ from vblora.adapter_file import Blob, Header, file_in, read_all, read_header
 from vblora.attachment import required_attachment
 from vblora.banks import check_identity, identity, read_bank
 from vblora.errors import AdapterFileError, AdapterStateError, VBLoRAError
+from vblora.sharding import gathered
 from vblora.storage import file_of, load_from
 from vblora.store_file import StoreFile
 from vblora.vb_lora import VBLoRA
@@ -149,7 +150,8 @@ class Store:
             AdapterFileError: the store cannot be written; nothing was changed.
         """
         chosen = required_attachment(model).adapter(adapter)
-        data = file_of(chosen, kind, precision)
+        with gathered(model, chosen):
+            data = file_of(chosen, kind, precision)
         shared = chosen.bank.vectors if isinstance(chosen, VBLoRA) and chosen.shared_bank() else None
         self._insert(name, data, shared, replace)
 
