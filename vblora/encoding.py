@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from vblora import packing
-from vblora.errors import VBLoRAError
+from vblora.errors import AdapterFileError, VBLoRAError
 
 PRECISIONS = ("exact", "compact", "tiny")
 Shapes = dict[str, tuple[tuple[int, ...], torch.dtype | None]]  # None: any floating type
@@ -63,11 +63,17 @@ def _in_8_bits(tensor: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def decoded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Floating tensors again from what `encoded` gave."""
+    """Floating tensors again from what `encoded` gave.
+
+    Raises:
+        AdapterFileError: scales do not fit their tensor.
+    """
     found = {}
     for name, tensor in tensors.items():
         scales = tensors.get(name + SCALE)
         if scales is not None:
+            if tensor.dim() < 2 or scales.shape != tensor.shape[:1] or not scales.is_floating_point():
+                raise AdapterFileError(f"tensor {name}: its scales do not fit it")
             tensor = (tensor.float().flatten(1) * scales[:, None]).view(tensor.shape)
         elif tensor.dtype == torch.float16:
             tensor = tensor.float()

@@ -69,7 +69,7 @@ class VBLoRAConfig(AdapterConfig):
             require_whole(name, getattr(self, name))
         for name in ("temperature", "init_logits_std", "init_bank_bound"):
             require_number(name, getattr(self, name))
-        if self.selection not in SELECTIONS:
+        if not isinstance(self.selection, str) or self.selection not in SELECTIONS:
             raise VBLoRAError(
                 f"selection {self.selection!r} is unknown; choose one of {', '.join(SELECTIONS)}"
             )
