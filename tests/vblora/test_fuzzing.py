@@ -1,4 +1,4 @@
-"""Hostile and damaged files: refused with AdapterFileError, or loaded; in bounded memory and time, never half-way."""
+"""Hostile and damaged files: refused with AdapterFileError or loaded, in bounded memory, never half-way."""
 
 import json
 import subprocess
