@@ -304,7 +304,12 @@ def param_group(
 
 
 def site_device(model: nn.Module, sites: Sequence[Site]) -> torch.device:
-    """The device of the first site's weight: where the adapter's own tensors are made."""
-    weight = model.get_submodule(sites[0].layer).weight
+    """Where the adapter's own tensors are made: where the first site computes."""
+    layer = model.get_submodule(sites[0].layer)
+    weight = layer.weight
     assert isinstance(weight, Tensor)
-    return weight.device
+    if not weight.is_meta:
+        return weight.device
+    hook = getattr(layer, "_hf_hook", None)  # accelerate keeps an offloaded layer's weight elsewhere
+    devices = [getattr(each, "execution_device", None) for each in getattr(hook, "hooks", (hook,))]
+    return next((torch.device(each) for each in devices if each is not None), weight.device)

@@ -11,7 +11,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from vblora import quantized
-from vblora.errors import TargetError
+from vblora.errors import TargetError, VBLoRAError
 
 RESERVED = "vblora"  # the submodule of the root that holds the adapters
 
@@ -72,10 +72,16 @@ def linear_shape(layer: nn.Module) -> tuple[int, int] | None:
 
 
 def dense_weight(layer: nn.Module) -> Tensor:
-    """The weight of a linear layer as (o, i) in float32, dequantised if it is 4- or 8-bit; perhaps a view."""
+    """The weight of a linear layer as (o, i) in float32, dequantised if it is 4- or 8-bit; perhaps a view.
+
+    Raises:
+        VBLoRAError: accelerate has offloaded it.
+    """
     if quantized.bits(layer):
         return quantized.dequantised(layer)
     weight = cast(Tensor, layer.weight).detach().float()
+    if weight.is_meta and hasattr(layer, "_hf_hook"):
+        raise VBLoRAError("accelerate keeps this weight elsewhere; load the model whole to use its weights")
     return weight.mT if is_conv1d(layer) else weight
 
 

@@ -169,7 +169,7 @@ class StoreFile:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:  # text that is no UTF-8, in a row or a message
             advice = next((text for word, text in ADVICE.items() if word in str(error)), None)
             raise AdapterFileError(f"{self.path}: {advice or 'damaged, or no store'} ({error})") from error
 

@@ -1,5 +1,6 @@
-"""Valid adapters on disk, mutated: bytes flipped, cut and put in; headers and tensors changed so that the checksum
-fits, as someone hostile would. Run as a command, it loads so many of them, with little memory to spare.
+"""Valid adapters on disk, mutated: bytes flipped, cut and put in; headers and tensors changed, the checksum too.
+
+Run as a command, it loads so many of them one by one, with little memory to spare.
 
 Usage: python fuzzing.py CASES SEED FOLDER
 """
