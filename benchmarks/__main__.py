@@ -1,6 +1,7 @@
 """The command line: measure, save the result under the machine's name, print its table.
 
     python -m benchmarks                      # all that needs no data, one after another
+    python -m benchmarks features             # what works, ours and PEFT's
     python -m benchmarks operators
     python -m benchmarks composition
     python -m benchmarks steps --preset small  # full: for a GPU
@@ -10,12 +11,12 @@
     python -m benchmarks batching --data DATA --vocabulary VOCABULARY
     python -m benchmarks answering --data DATA --model MODEL
     python -m benchmarks grading --data DATA
-    python -m benchmarks readme
+    python -m benchmarks pages
 
 DATA holds `e2e/`, `alpaca/`, `mt_bench/`, `gsm8k/` and `math/` with their official files, VOCABULARY GPT-2's
 vocab.json and merges.txt, MODEL a GPT-2 as `experiments.small_pretraining e2e` makes it. Results go to
-`.cache/benchmarks`; the project's own are kept in `benchmarks/results/`, and `readme` makes README's tables
-from these.
+`.cache/benchmarks`; the project's own are kept in `benchmarks/results/`, and `pages` makes the tables of
+README and docs/ from these.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from benchmarks import (
     answering,
     batching,
     composition,
+    features,
     grading,
     handling,
     operators,
@@ -44,6 +46,7 @@ from benchmarks import (
 )
 
 MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
+    "features": lambda given: features.measure(),
     "operators": lambda given: operators.measure(),
     "composition": lambda given: composition.measure(given.rounds),
     "steps": lambda given: steps.measure(given.preset, given.rounds, given.threads),
@@ -55,21 +58,20 @@ MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
     "grading": lambda given: grading.measure(given.data, given.rounds, given.workers, given.answers),
 }
 SETTINGS = ("preset", "rounds", "texts", "prompts", "answers")
-COUNTED = {"operators", "sizes"}  # nothing is timed
-WITHOUT_DATA = ("operators", "sizes", "composition", "handling", "stores", "steps")
+COUNTED = {"features", "operators", "sizes"}  # nothing is timed
+WITHOUT_DATA = ("features", "operators", "sizes", "composition", "handling", "stores", "steps")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure one thing, or make README's tables anew."""
+    """Measure one thing, or make the pages' tables anew."""
     words = sys.argv[1:] if arguments is None else arguments
     if not words:
         for name in WITHOUT_DATA:
             main([name])
         return
     options = _parser().parse_args(words)
-    if options.name == "readme":
-        readme = results.PROJECT / "README.md"
-        readme.write_text(results.filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    if options.name == "pages":
+        results.fill_pages()
         return
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(options.threads)
@@ -97,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     about["answering"].add_argument("--prompts", type=int, default=64, help="that are answered")
     about["grading"].add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     about["grading"].add_argument("--answers", type=int, help="about so many; all without it")
-    commands.add_parser("readme", help="make README's tables anew from benchmarks/results/")
+    commands.add_parser("pages", help="make the tables of README and docs/ anew from benchmarks/results/")
     return parser
 
 

@@ -1,389 +1,250 @@
-"""What works: each feature tried with this project and with PEFT's VB-LoRA, on small models of random weights.
+"""What works: each feature is tried with this project and with PEFT's VB-LoRA, on small random models.
 
-A try that raises is a no, with the error's first line; a try that gives wrong numbers raises too. What a try
-says stands behind the yes.
+A try that raises is a no, and so is one whose outputs are not those that they should be: a difference is told
+as a share of the largest change that the adapter makes to an output.
 """
 
 import copy
 import tempfile
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import peft
 import torch
-from torch import Tensor, nn
+import transformers
+from accelerate import cpu_offload
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
 
-import vblora
 from benchmarks import presets
+from benchmarks.feature_sides import Ours, Side, Theirs, logits
 
-Try = Callable[[], str]
-BANK: dict[str, Any] = {"num_vectors": 8, "vector_length": 16, "topk": 2}
-CLOSE = 1e-4  # of outputs around 1, in float32
-LETTERS_SHOWN = 90  # of an error
+Build = Callable[[], Any]
+Try = Callable[[Side], str]
+SIDES: Mapping[str, Side] = {"vblora": Ours(), "PEFT VB-LoRA": Theirs()}
+CLOSE = 1e-3  # of the adapter's change: float32
+ROUNDED = 0.3  # where a quantised weight is rounded anew
+LETTERS = 90  # of an error that are shown
+WORDS = torch.arange(5, 17).view(2, 6)
+
+
+class WrongError(Exception):
+    """What was tried ran, and gave what it should not."""
 
 
 def measure() -> dict[str, Any]:
     """Every feature, tried on both sides."""
-    return {
-        feature: {"tried": {side: _tried(each) for side, each in sides.items()}}
-        for feature, sides in TRIES.items()
-    }
+    transformers.utils.logging.set_verbosity_error()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {
+            title: {"tried": {name: _tried(one, side) for name, side in SIDES.items()}}
+            for title, one in TRIES
+        }
 
 
-def _tried(attempt: Try) -> str:
+def _tried(attempt: Try, side: Side) -> str:
+    torch.manual_seed(0)
     try:
-        return "; ".join(filter(None, ["yes", attempt()]))
+        said = attempt(side)
     except Exception as error:
-        first = (str(error).splitlines() or [""])[0]
-        shown = first if len(first) <= LETTERS_SHOWN else f"{first[:LETTERS_SHOWN]}…"
-        return f"no; {type(error).__name__}: {shown}" if not isinstance(error, WrongError) else f"no; {first}"
+        first = str(error).partition("\n")[0]
+        shown = first if len(first) <= LETTERS else f"{first[:LETTERS]}…"
+        return f"no: {shown}" if isinstance(error, WrongError) else f"no: {type(error).__name__}: {shown}"
+    return f"yes, {said}" if said else "yes"
 
 
-class WrongError(Exception):
-    """A try that runs and gives what it should not."""
-
-
-# -- models
-
-
-def encoder() -> Any:
+def _encoder() -> Any:
     torch.manual_seed(0)
     return presets.roberta(2, 64, 4)().eval()
 
 
-def gpt2() -> Any:
+def _gpt2() -> Any:
     torch.manual_seed(0)
     return presets.gpt2(2, 64, 4)().eval()
 
 
-def grouped_llama(quantised: str | None = None) -> Any:
-    """Key and value half as wide as query; in NF4 or in 8 bits if asked."""
+def _llama(**quantised: Any) -> Any:
+    """Key and value are half as wide as query."""
     torch.manual_seed(0)
     sizes: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
     heads: dict[str, Any] = {"num_attention_heads": 4, "num_key_value_heads": 2}
-    model: Any = LlamaForCausalLM(LlamaConfig(vocab_size=100, **sizes, **heads)).eval()
-    if quantised is None:
+    model: Any = LlamaForCausalLM(LlamaConfig(vocab_size=104, **sizes, **heads)).eval()
+    if not quantised:
         return model
-    kinds: dict[str, Any] = {
-        "nf4": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
-        "int8": {"load_in_8bit": True},
-    }
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        config = BitsAndBytesConfig(**kinds[quantised])
+        config: Any = BitsAndBytesConfig(**quantised)
         return LlamaForCausalLM.from_pretrained(folder, quantization_config=config).eval()
 
 
-WORDS = torch.arange(5, 17).view(2, 6)
+_nf4 = partial(_llama, load_in_4bit=True, bnb_4bit_quant_type="nf4")
+_int8 = partial(_llama, load_in_8bit=True)
 
 
-def outputs(model: Any) -> Tensor:
-    with torch.no_grad():
-        logits: Tensor = model.eval()(WORDS).logits.float()
-        return logits
-
-
-def ours(model: Any, targets: Any, name: str = "default", **more: Any) -> Any:
-    """The model with our adapter, moved away from its start."""
-    settings: dict[str, Any] = {**BANK, "targets": targets, **more}
-    also = settings.pop("also_train", ())
-    adapter = vblora.attach(model, vblora.VBLoRAConfig(rank=4, **settings), name, also)
-    _shake(adapter)
-    return model
-
-
-def theirs(model: Any, targets: Any, **more: Any) -> Any:
-    """The same with PEFT's."""
-    config = peft.VBLoRAConfig(r=4, target_modules=targets, **{**BANK, **more})
-    wrapped = cast(Any, peft.get_peft_model(model, config))
-    _shake_peft(wrapped)
-    return wrapped
-
-
-@torch.no_grad()
-def _shake(module: nn.Module) -> None:
-    for parameter in module.parameters():
-        parameter.add_(torch.randn_like(parameter) * 0.3)
-
-
-def _shake_peft(wrapped: Any, name: str = "default") -> None:
-    for key, parameter in wrapped.named_parameters():
-        if "vblora" in key and key.endswith(name) or f".{name}." in key and "vblora" in key:
-            with torch.no_grad():
-                parameter.add_(torch.randn_like(parameter) * 0.3)
-
-
-def close(found: Tensor, expected: Tensor, tolerance: float = CLOSE) -> str:
-    """Say the largest difference, or refuse it."""
-    difference = float((found - expected).abs().max())
-    if not difference <= tolerance:
-        raise WrongError(f"outputs differ by {difference:.1g}")
-    return f"outputs differ by {difference:.1g}" if difference else "the same bits"
-
-
-def changed(model: Any, plain: Tensor) -> str:
-    """Refuse an adapter that changes nothing."""
-    if float((outputs(model) - plain).abs().max()) == 0:
+def _close(found: Tensor, expected: Tensor, plain: Tensor, tolerance: float = CLOSE) -> str:
+    """Say how far outputs are from those expected, as a share of the adapter's change, or refuse them."""
+    change = float((expected - plain).abs().max())
+    if change == 0:
         raise WrongError("the adapter changes nothing")
-    return ""
+    share = float((found - expected).abs().max()) / change
+    if not share <= tolerance:
+        raise WrongError(f"outputs are off by {share:.1g} of the adapter's change")
+    return f"off by {share:.1g}" if share else "the same bits"
 
 
-# -- tries
+def _adapts(
+    build: Build, targets: Sequence[str], ours: Mapping[str, Any] | None = None, **options: Any
+) -> Try:
+    """An adapter changes the outputs; `ours` are options that only this project has."""
 
-
-def adapts(build: Callable[[], Any], attach: Callable[..., Any], targets: Any, **more: Any) -> Try:
-    """An adapter attaches and changes the outputs."""
-    return lambda: changed(attach(build(), targets, **more), outputs(build()))
-
-
-def our_merge(build: Callable[[], Any], targets: Any, tolerance: float = CLOSE, **options: Any) -> Try:
-    def attempt() -> str:
-        model = ours(build(), targets)
-        before = outputs(model)
-        vblora.merge(model, **options)
-        return close(outputs(model), before, tolerance)
-
-    return attempt
-
-
-def their_merge(build: Callable[[], Any], targets: Any, tolerance: float = CLOSE) -> Try:
-    def attempt() -> str:
-        model = theirs(build(), targets)
-        before = outputs(model)
-        model.merge_adapter()
-        return close(outputs(model), before, tolerance)
+    def attempt(side: Side) -> str:
+        plain = logits(build(), WORDS)
+        model = side.attach(build(), targets, **options, **(ours or {} if isinstance(side, Ours) else {}))
+        changed = logits(model, WORDS)
+        _close(changed, changed, plain)
+        return ""
 
     return attempt
 
 
-def our_unmerge() -> str:
-    """The weights are the old ones, bit for bit."""
-    model = ours(encoder(), ["query"])
-    weight = model.roberta.encoder.layer[0].attention.self.query.weight.clone()
-    vblora.merge(model)
-    vblora.unmerge(model)
-    return _same_bits(model.roberta.encoder.layer[0].attention.self.query.weight, weight)
+def _merges(build: Build, targets: Sequence[str], tolerance: float = CLOSE) -> Try:
+    def attempt(side: Side) -> str:
+        plain, model = logits(build(), WORDS), side.attach(build(), targets)
+        expected = logits(model, WORDS)
+        side.merge(model)
+        return _close(logits(model, WORDS), expected, plain, tolerance)
+
+    return attempt
 
 
-def their_unmerge() -> str:
-    model = theirs(encoder(), ["query"])
-    layer = model.base_model.model.roberta.encoder.layer[0].attention.self.query
-    weight = layer.base_layer.weight.clone()
-    model.merge_adapter()
-    model.unmerge_adapter()
-    return _same_bits(layer.base_layer.weight, weight)
-
-
-def _same_bits(found: Tensor, expected: Tensor) -> str:
-    if not torch.equal(found, expected):
-        raise WrongError(f"weights differ by {float((found - expected).detach().abs().max()):.1g}")
+def _unmerges(side: Side) -> str:
+    name = "roberta.encoder.layer.0.attention.self.query"
+    model = side.attach(_encoder(), ["query"])
+    before = side.layer(model, name).weight.detach().clone()
+    side.merge(model)
+    side.unmerge(model)
+    if not torch.equal(side.layer(model, name).weight, before):
+        raise WrongError("the weight is another one")
     return ""
 
 
-def our_rows() -> str:
-    """Two rows of a batch with two adapters give what each gives alone."""
-    model = ours(ours(encoder(), ["query"], "a"), ["query"], "b")
+def _tied(side: Side) -> str:
+    model = side.attach(_gpt2(), ["lm_head"])
+    before = _gpt2().transformer.wte.weight
+    try:
+        side.merge(model)
+    except ValueError as error:
+        refused = f"refused: {type(error).__name__}"
+    else:
+        refused = ""
+    if not torch.equal(side.plain(model).transformer.wte.weight, before):
+        raise WrongError("the embedding changes too")
+    return refused
+
+
+def _rows(side: Side) -> str:
+    model = side.attach(side.attach(_encoder(), ["query"], "a"), ["query"], "b")
     alone = []
     for row, name in enumerate(("a", "b")):
-        vblora.activate(model, name)
-        alone.append(outputs(model)[row])
-    with vblora.rows(model, ["a", "b"]):
-        return close(outputs(model), torch.stack(alone))
+        side.activate(model, name)
+        alone.append(logits(model, WORDS)[row])
+    return _close(side.rows(model, WORDS, ["a", "b"]), torch.stack(alone), logits(_encoder(), WORDS))
 
 
-def their_rows() -> str:
-    model = theirs(encoder(), ["query"])
-    model.add_adapter("b", peft.VBLoRAConfig(r=4, target_modules=["query"], **BANK))
-    _shake_peft(model, "b")
-    alone = []
-    for row, name in enumerate(("default", "b")):
-        model.set_adapter(name)
-        alone.append(outputs(model)[row])
-    with torch.no_grad():
-        return close(model(WORDS, adapter_names=["default", "b"]).logits, torch.stack(alone))
-
-
-def our_bank() -> str:
-    """A second adapter trains selections alone against the first one's bank."""
+def _bank(side: Side) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        vblora.save(ours(encoder(), ["query"]), folder)
-        model = ours(encoder(), ["value"], bank=folder, train_bank=False)
-    trained = [name for name, p in model.vblora.named_parameters() if p.requires_grad]
-    return f"trains {', '.join(name.rpartition('.')[2] for name in trained)}"
-
-
-def their_bank() -> str:
-    theirs(encoder(), ["value"], train_bank=False)
+        model = side.shared_bank(side.attach(_encoder(), ["query"]), _encoder(), ["value"], Path(folder))
+    trained = [name.rpartition(".")[2] for name, p in model.named_parameters() if p.requires_grad]
+    if trained != ["logits"]:
+        raise WrongError(f"{', '.join(trained)} train")
     return ""
 
 
-def our_lora() -> str:
-    model = ours(encoder(), ["query"])
+def _lora(side: Side) -> str:
+    model = side.attach(_encoder(), ["query", "value"])
     with tempfile.TemporaryDirectory() as folder:
-        vblora.save_lora(model, folder)
-        return close(outputs(peft.PeftModel.from_pretrained(encoder(), folder)), outputs(model))
+        found = side.lora(model, _encoder(), Path(folder))
+    return _close(logits(found, WORDS), logits(model, WORDS), logits(_encoder(), WORDS))
 
 
-def their_lora() -> str:
-    model = theirs(encoder(), ["query"])
-    config, state = peft.convert_to_lora(model, 4)
-    again: Any = peft.get_peft_model(encoder(), config)
-    peft.set_peft_model_state_dict(again, state)
-    return close(outputs(again), outputs(model))
-
-
-def our_damage() -> str:
-    """One bit flipped among the numbers of the file is noticed."""
-    with tempfile.TemporaryDirectory() as folder:
-        _flip(vblora.save(ours(encoder(), ["query"]), folder))
+def _damage(side: Side) -> str:
+    with tempfile.TemporaryDirectory() as name:
+        path = side.save(side.attach(_encoder(), ["query"]), Path(name))
+        data = bytearray(path.read_bytes())
+        data[-3] ^= 1
+        path.write_bytes(data)
         try:
-            vblora.load(encoder(), folder)
-        except vblora.AdapterFileError:
+            side.load(_encoder(), Path(name))
+        except ValueError:
             return ""
-    raise WrongError("loaded")
-
-
-def their_damage() -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        theirs(encoder(), ["query"]).save_pretrained(folder)
-        _flip(Path(folder) / "adapter_model.safetensors")
-        peft.PeftModel.from_pretrained(encoder(), folder)
     raise WrongError("it is loaded with the changed number")
 
 
-def _flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-3] ^= 1
-    path.write_bytes(data)
-
-
-def our_keys() -> str:
-    """save_pretrained of an adapted model gives a folder that the plain model loads with its own weights."""
-    return _saved_and_loaded(ours(encoder(), ["query"]), outputs(encoder()))
-
-
-def their_keys() -> str:
-    model = theirs(encoder(), ["query"])
-    return _saved_and_loaded(model.base_model.model, outputs(encoder()))
-
-
-def _saved_and_loaded(model: Any, plain: Tensor) -> str:
+def _keys(side: Side) -> str:
+    model, plain = side.attach(_encoder(), ["query"]), logits(_encoder(), WORDS)
     with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        return close(outputs(AutoModelForSequenceClassification.from_pretrained(folder)), plain)
-
-
-def our_tied() -> str:
-    """Merging into a weight that is the embedding's too is refused."""
-    model = ours(gpt2(), ["lm_head"], num_vectors=8)
-    try:
-        vblora.merge(model)
-    except vblora.VBLoRAError:
-        return ""
-    raise WrongError("the embedding changed")
-
-
-def their_tied() -> str:
-    model = theirs(gpt2(), ["lm_head"])
-    before = model.base_model.model.transformer.wte.weight.clone()
-    model.merge_adapter()
-    if not torch.equal(model.base_model.model.transformer.wte.weight, before):
-        raise WrongError("the embedding changes with it")
+        side.plain(model).save_pretrained(folder, safe_serialization=True)
+        found = logits(AutoModelForSequenceClassification.from_pretrained(folder), WORDS)
+    if not torch.equal(found, plain):
+        raise WrongError("the weights are others")
     return ""
 
 
-def compiled(attach: Callable[..., Any]) -> Try:
-    def attempt() -> str:
-        model = attach(encoder(), ["query", "value"])
-        expected = outputs(model)
-        fast = torch.compile(model, backend="aot_eager")
-        with torch.no_grad():
-            return close(fast(WORDS).logits, expected)
-
-    return attempt
+def _compiles(side: Side) -> str:
+    model, plain = side.attach(_encoder(), ["query", "value"]), logits(_encoder(), WORDS)
+    expected = logits(model, WORDS)
+    compiled: Any = torch.compile(model, backend="aot_eager")
+    return _close(logits(compiled, WORDS), expected, plain)
 
 
-def generates(attach: Callable[..., Any]) -> Try:
-    def attempt() -> str:
-        model = attach(grouped_llama(), ["q_proj", "v_proj"])
-        options: dict[str, Any] = {"num_beams": 3, "max_new_tokens": 5, "do_sample": False}
-        found = [model.generate(input_ids=WORDS, use_cache=cache, **options) for cache in (True, False)]
-        if not torch.equal(*found):
-            raise WrongError("other texts without the cache")
-        return ""
-
-    return attempt
+def _generates(side: Side) -> str:
+    model = side.attach(_llama(), ["q_proj", "v_proj"])
+    options: dict[str, Any] = {"num_beams": 3, "max_new_tokens": 5, "do_sample": False, "pad_token_id": 0}
+    words = {"input_ids": WORDS, "attention_mask": torch.ones_like(WORDS)}
+    found = [model.generate(**words, use_cache=cache, **options) for cache in (True, False)]
+    if not torch.equal(*found):
+        raise WrongError("other words without the cache")
+    return ""
 
 
-def copies(attach: Callable[..., Any]) -> Try:
-    def attempt() -> str:
-        model = attach(encoder(), ["query"])
-        return close(outputs(copy.deepcopy(model)), outputs(model))
-
-    return attempt
+def _copies(side: Side) -> str:
+    model, plain = side.attach(_encoder(), ["query"]), logits(_encoder(), WORDS)
+    return _close(logits(copy.deepcopy(model), WORDS), logits(model, WORDS), plain)
 
 
-def dispatched(attach: Callable[..., Any]) -> Try:
-    """Layers that accelerate keeps on disk and brings in for each forward."""
-
-    def attempt() -> str:
-        from accelerate import cpu_offload
-
-        expected = outputs(attach(encoder(), ["query"]))
-        torch.manual_seed(0)
-        model = encoder()
-        cpu_offload(model.roberta.encoder, execution_device=torch.device("cpu"))
-        return close(outputs(attach(model, ["query"])), expected)
-
-    return attempt
+def _offloads(side: Side) -> str:
+    """A saved adapter on layers whose weights accelerate keeps elsewhere."""
+    whole, model = side.attach(_encoder(), ["query"]), _encoder()
+    cpu_offload(model.roberta.encoder, execution_device=torch.device("cpu"))
+    with tempfile.TemporaryDirectory() as folder:
+        side.save(whole, Path(folder))
+        found = logits(side.load(model, Path(folder)), WORDS)
+    return _close(found, logits(whole, WORDS), logits(_encoder(), WORDS))
 
 
-QUANTISED = 0.1  # a dense bfloat16 weight in the place of a quantised one rounds the sum
-TRIES: Mapping[str, Mapping[str, Try]] = {
-    feature: {"vblora": one, "PEFT VB-LoRA": other}
-    for feature, (one, other) in {
-        "b that does not divide a layer (b 24, 64 inputs)": (
-            adapts(encoder, ours, ["query"], vector_length=24),
-            adapts(encoder, theirs, ["query"], vector_length=24),
-        ),
-        "GPT-2's Conv1D": (adapts(gpt2, ours, ["c_attn"]), adapts(gpt2, theirs, ["c_attn"])),
-        "query and value alone in GPT-2's fused c_attn": (
-            adapts(gpt2, ours, ["query", "value"], splits={"c_attn": ["query", "key", "value"]}),
-            adapts(gpt2, theirs, ["c_attn.query", "c_attn.value"]),
-        ),
-        "grouped-query attention (key and value narrower)": (
-            adapts(grouped_llama, ours, ["q_proj", "k_proj"]),
-            adapts(grouped_llama, theirs, ["q_proj", "k_proj"]),
-        ),
-        "4-bit layers (NF4)": (
-            adapts(lambda: grouped_llama("nf4"), ours, ["q_proj"]),
-            adapts(lambda: grouped_llama("nf4"), theirs, ["q_proj"]),
-        ),
-        "8-bit layers": (
-            adapts(lambda: grouped_llama("int8"), ours, ["q_proj"]),
-            adapts(lambda: grouped_llama("int8"), theirs, ["q_proj"]),
-        ),
-        "merging": (our_merge(encoder, ["query"]), their_merge(encoder, ["query"])),
-        "unmerging gives back the old bits": (our_unmerge, their_unmerge),
-        "merging into 4-bit layers": (
-            our_merge(lambda: grouped_llama("nf4"), ["q_proj"], QUANTISED),
-            their_merge(lambda: grouped_llama("nf4"), ["q_proj"], QUANTISED),
-        ),
-        "merging into 8-bit layers": (
-            our_merge(lambda: grouped_llama("int8"), ["q_proj"], QUANTISED),
-            their_merge(lambda: grouped_llama("int8"), ["q_proj"], QUANTISED),
-        ),
-        "merging into an output layer tied to the embedding leaves that alone": (our_tied, their_tied),
-        "an adapter for each row of a batch": (our_rows, their_rows),
-        "selections alone against another adapter's bank": (our_bank, their_bank),
-        "plain LoRA out": (our_lora, their_lora),
-        "a flipped bit in a file is noticed": (our_damage, their_damage),
-        "save_pretrained of the adapted model keeps the plain weights": (our_keys, their_keys),
-        "torch.compile (aot_eager)": (compiled(ours), compiled(theirs)),
-        "generate with beams, with cache and without": (generates(ours), generates(theirs)),
-        "deepcopy": (copies(ours), copies(theirs)),
-        "weights offloaded by accelerate": (dispatched(ours), dispatched(theirs)),
-    }.items()
-}
+SPLIT = {"splits": {"c_attn": ["query", "key", "value"]}}
+TRIES: Sequence[tuple[str, Try]] = (
+    ("b that does not divide a layer (24 and 64)", _adapts(_encoder, ["query"], vector_length=24)),
+    ("GPT-2's Conv1D", _adapts(_gpt2, ["c_attn"])),
+    ("query alone in GPT-2's fused c_attn", _adapts(_gpt2, ["c_attn.query"], ours=SPLIT)),
+    ("grouped-query attention", _adapts(_llama, ["q_proj", "k_proj"])),
+    ("4-bit layers (NF4)", _adapts(_nf4, ["q_proj"])),
+    ("8-bit layers", _adapts(_int8, ["q_proj"])),
+    ("merging", _merges(_encoder, ["query"])),
+    ("merging into 4-bit layers", _merges(_nf4, ["q_proj"], ROUNDED)),
+    ("merging into 8-bit layers", _merges(_int8, ["q_proj"], ROUNDED)),
+    ("unmerging gives back the old bits", _unmerges),
+    ("merging never changes an embedding tied to the layer", _tied),
+    ("an adapter for each row of a batch", _rows),
+    ("selections alone against another adapter's bank", _bank),
+    ("plain LoRA out, exact", _lora),
+    ("a flipped bit in a file is noticed", _damage),
+    ("the adapted model's save_pretrained keeps the plain weights", _keys),
+    ("torch.compile (aot_eager)", _compiles),
+    ("generate with beams, with cache and without", _generates),
+    ("deepcopy", _copies),
+    ("layers offloaded by accelerate", _offloads),
+)

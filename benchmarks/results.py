@@ -12,9 +12,11 @@ from experiments import circumstances
 
 PROJECT = Path(__file__).resolve().parents[1]
 KEPT = PROJECT / "benchmarks" / "results"
-"""The project's own, which README quotes."""
+"""The project's own, which the pages quote."""
+PAGES = ("README.md", "docs/beside-peft.md", "docs/speed.md", "docs/storing.md")
+"""Of the project, with tables."""
 PLACE = re.compile(r"<!-- bench:(\S+) (\S+) -->\n(.*?)<!-- /bench:\1 -->", re.DOTALL)
-"""Of a table in README: measurement, machine, table."""
+"""Of a table in a page: measurement, machine, table."""
 
 
 def processor() -> str:
@@ -55,7 +57,12 @@ def write(name: str, settings: Mapping[str, Any], cases: Mapping[str, Any], root
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """A measurement as Markdown: a line for each side of each case, and what it was measured on."""
+    """A measurement as Markdown: a line for each side of each case, and what it was measured on.
+
+    What was only tried has a column for each side instead.
+    """
+    if all("tried" in case for case in result["cases"].values()):
+        return _tried(result)
     names = list(dict.fromkeys(name for *_, facts in _lines(result) for name in facts))
     unit = next(iter(result["cases"].values())).get("unit")
     heads = ["case", "side", *names, *([f"{unit} a second", "times as fast"] if unit else [])]
@@ -65,6 +72,17 @@ def table(result: Mapping[str, Any]) -> str:
         times = [_speed(timing), _ratio(timing)] if timing else []
         lines.append(f"| {' | '.join([title, side, *shown, *times])} |")
     return "\n".join([*lines, "", _said(result)])
+
+
+def _tried(result: Mapping[str, Any]) -> str:
+    sides = list(next(iter(result["cases"].values()))["tried"])
+    lines = [f"| | {' | '.join(sides)} |", f"|:---|{':---|' * len(sides)}"]
+    for title, case in result["cases"].items():
+        cells = [case["tried"][side].replace("|", "\\|") for side in sides]
+        lines.append(f"| {' | '.join([title, *cells])} |")
+    names = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
+    versions = ", ".join(f"{name} {result['versions'][name]}" for name in names if name in result["versions"])
+    return "\n".join([*lines, "", f"{versions}; {result['hardware']}."])
 
 
 def _lines(result: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
@@ -89,6 +107,13 @@ def _said(result: Mapping[str, Any]) -> str:
         f"{timed if settings else ''}"
         f"{result['hardware']}, torch {result['versions']['torch']} on {result['num_threads']} thread(s)."
     )
+
+
+def fill_pages() -> None:
+    """Make the tables of the project's pages anew from its own results."""
+    for name in PAGES:
+        path = PROJECT / name
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def filled(page: str, root: Path = KEPT) -> str:

@@ -1,14 +1,16 @@
 """A step of training, forward, backward and optimizer: adapters beside one another on one model.
 
-Times alternate in one process. The peak of memory is measured apart, each side in a process of its own: how
-far the process grows from before the adapter is attached to the top of its second step, on a GPU what PyTorch
-has allocated. So it holds the adapter, its gradients and AdamW's state, and the activations.
+Times alternate in one process. The peak of memory is measured apart, in a new process each time: how far the
+process grows from before the adapter is attached to the top of its second step, on a GPU what PyTorch has
+allocated. So it holds the adapter, its gradients and AdamW's state, and the activations. On a CPU it varies
+by some percent from process to process, so it is the median of several, the sides in turn.
 """
 
 import ctypes
 import gc
 import multiprocessing
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from benchmarks.presets import CASES, SIDES, Trained
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")
+PEAKS = 5  # processes for each side's peak
 
 
 def measure(preset: str, rounds: int, threads: int) -> dict[str, Any]:
@@ -29,16 +32,30 @@ def measure(preset: str, rounds: int, threads: int) -> dict[str, Any]:
 
 def case(preset: str, title: str, rounds: int, threads: int) -> dict[str, Any]:
     """Time and peak of memory of one case's sides."""
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        peaks = {side: pool.apply(peak, (preset, title, side, threads)) for side in SIDES}
+    facts = {side: _peaks(found) for side, found in peaks(preset, title, threads).items()}
     chosen = CASES[preset][title]
     base = presets.built(chosen)
     sides = {side: Side(Trained(chosen, side, base).step, 1) for side in SIDES}
-    facts = {side: {"peak MB": round(found / 1e6)} for side, found in peaks.items()}
     found = {"unit": "steps", "facts": facts, "sides": alternate(sides, rounds)}
     del sides, base
     gc.collect()
     return found
+
+
+def peaks(preset: str, title: str, threads: int) -> dict[str, list[int]]:
+    """Bytes of each measured peak by side."""
+    found: dict[str, list[int]] = {side: [] for side in SIDES}
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for _ in range(1 if torch.cuda.is_available() else PEAKS):
+            for side in SIDES:
+                found[side].append(pool.apply(peak, (preset, title, side, threads)))
+    return found
+
+
+def _peaks(found: list[int]) -> dict[str, int]:
+    """Median, least and most, in megabytes."""
+    low, middle, high = min(found), statistics.median(found), max(found)
+    return {"peak MB": round(middle / 1e6), "least": round(low / 1e6), "most": round(high / 1e6)}
 
 
 def peak(preset: str, title: str, side: str, threads: int) -> int:

@@ -1,13 +1,13 @@
 """What storing an adapter in fewer bits costs: bytes, score, and predictions that change.
 
     python -m experiments.precision scale=minilm row=vblora_all task=cola,mrpc seed=0,1 paths.adapters=DIR …
-    python -m experiments.precision readme
+    python -m experiments.precision page
 
 The words are those of `experiments.run`; values with commas make a grid. Every run must be finished and have
 left its adapter under `paths.adapters`. The adapter is stored in each precision, loaded again and asked for
 its answers to the validation set, as in training. Beside it: the smallest file of PEFT's VB-LoRA with the
 same numbers, and that of PEFT's LoRA of rank 8 on the same layers. What is found is written to
-`results/precision/<scale>.json`, which `readme` puts into README.md as a table.
+`results/precision/<scale>.json`, which `page` puts into docs/storing.md as a table.
 """
 
 import itertools
@@ -153,10 +153,10 @@ def _smallest_of_peft(model: nn.Module) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure each run of the grid and write what was found, or put the table into README.md."""
+    """Measure each run of the grid and write what was found, or put the table into its page."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words == ["readme"]:
-        precision_table.fill_readme()
+    if words == ["page"]:
+        precision_table.fill_page()
         return
     transformers.utils.logging.disable_progress_bar()
     configs = list(grid(words))

@@ -11,6 +11,7 @@ from typing import Any
 from experiments.records import parse_run_id
 
 PROJECT = Path(__file__).resolve().parents[1]
+PAGE = PROJECT / "docs" / "storing.md"
 KEPT = Path("results/precision")
 PLACE = re.compile(r"<!-- precision:(\S+) -->\n.*?<!-- /precision:\1 -->", re.DOTALL)
 LORA_RANK = 8  # as in the paper's tables
@@ -103,7 +104,6 @@ def filled(page: str, root: Path) -> str:
     return PLACE.sub(made, page)
 
 
-def fill_readme() -> None:
-    """Make README's tables anew from the project's own results."""
-    readme = PROJECT / "README.md"
-    readme.write_text(filled(readme.read_text(encoding="utf-8"), PROJECT / KEPT), encoding="utf-8")
+def fill_page() -> None:
+    """Make the page's tables anew from the project's own results."""
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), PROJECT / KEPT), encoding="utf-8")

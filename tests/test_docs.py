@@ -13,12 +13,13 @@ import transformers
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from packaging.requirements import Requirement
 
+import vblora
 from experiments.composing import load
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text()
 FIDELITY = (PROJECT / "docs" / "fidelity.md").read_text()
-PAGES = [README, FIDELITY, (PROJECT / "docs" / "CONTRIBUTING.md").read_text()]
+PAGES = [README, *(path.read_text() for path in sorted((PROJECT / "docs").glob("*.md")))]
 # Groups whose first part marks a word in backticks as an override of `python -m experiments.run`.
 GROUPS = "variant|seed|data|method|optim|targets|row|task|generation|model"
 OVERRIDE = re.compile(rf"`((?:\+?(?:{GROUPS})[\w.]*=[^\s`…]+ ?)+)`")
@@ -157,11 +158,14 @@ def test_library_quick_start_of_the_readme_runs(monkeypatch, tmp_path):
         transformers.AutoModelForSequenceClassification, "from_pretrained", lambda _: small(config)
     )
     monkeypatch.chdir(tmp_path)
-    first, second, with_peft = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    first, second, with_store, with_peft = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict = {}
     exec(first, names)
     exec(second, names)
     assert not hasattr(names["model"], "vblora")
+    vblora.load(names["model"], "adapter/", "again")
+    exec(with_store, names)
+    assert names["store"].path.is_file() and list(names["model"].vblora) == ["anna"]
     bank = peft.VBLoRAConfig(vector_length=16, num_vectors=5, target_modules=["query"])
     names["peft_model"] = peft.get_peft_model(small(config), bank)
     names["peft_model"].save_pretrained("peft")

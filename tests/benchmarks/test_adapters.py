@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks import __main__ as command_line
-from benchmarks import handling, presets, sizes, steps, stores
+from benchmarks import features, handling, presets, sizes, steps, stores
 
 SMALL = presets.Case(presets.roberta(1, 64, 4), presets.ROBERTA, vector_length=32)
 
@@ -19,12 +20,15 @@ def run(tmp_path: Path, *words: str) -> dict[str, Any]:
     return found
 
 
-def test_steps_are_timed_and_their_memory_found_on_every_side(tmp_path: Path) -> None:
+def test_steps_are_timed_and_their_memory_found_on_every_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "PEAKS", 1)
     found = run(tmp_path, "steps", "--preset", "tiny", "--rounds", "1")
     assert found["settings"] == {"preset": "tiny", "rounds": 1}
     (case,) = found["cases"].values()
     assert tuple(case["sides"]) == tuple(case["facts"]) == presets.SIDES
-    assert all(facts["peak MB"] > 0 for facts in case["facts"].values())
+    assert all(0 < facts["least"] <= facts["peak MB"] <= facts["most"] for facts in case["facts"].values())
 
 
 def test_peak_holds_what_training_allocates(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +53,26 @@ def test_store_is_opened_listed_and_loaded_from_at_any_size() -> None:
     store, folders = large["facts"]["vblora, store"], large["facts"]["vblora, folders"]
     assert folders["bytes an adapter"] <= store["bytes an adapter"] < 3 * folders["bytes an adapter"]
     assert store["open, ms"] > 0 and small["facts"]["PEFT VB-LoRA"] == large["facts"]["PEFT VB-LoRA"]
+
+
+def test_features_are_tried_on_both_sides_and_ours_all_work(tmp_path: Path) -> None:
+    found = run(tmp_path, "features")["cases"]
+    assert len(found) == len(features.TRIES) and all(
+        [*case["tried"]] == [*features.SIDES] for case in found.values()
+    )
+    # Compiling runs without the tests' checks of types only: tests/vblora/test_compile.py.
+    ours = {title: case["tried"]["vblora"] for title, case in found.items() if "compile" not in title}
+    assert not {title: said for title, said in ours.items() if not said.startswith("yes")}
+    assert found["merging into 4-bit layers"]["tried"]["PEFT VB-LoRA"].startswith("no: RuntimeError")
+
+
+def test_wrong_outputs_and_adapters_without_effect_are_no() -> None:
+    plain = torch.zeros(2)
+    with pytest.raises(features.WrongError, match="changes nothing"):
+        features._close(plain, plain, plain)
+    with pytest.raises(features.WrongError, match="off by 0.5 of the adapter's change"):
+        features._close(plain + 0.5, plain + 1, plain)
+    assert features._close(plain + 1, plain + 1, plain) == "the same bits"
 
 
 def test_files_get_smaller_form_by_form_and_a_head_is_counted_apart() -> None:

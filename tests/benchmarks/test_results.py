@@ -1,4 +1,4 @@
-"""Results are files; README's tables are those files'."""
+"""Results are files; the pages' tables are those files'."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from benchmarks import __main__ as command_line
 from benchmarks import results
 
-PAGE = (results.PROJECT / "README.md").read_text(encoding="utf-8")
+PAGES = [(results.PROJECT / name).read_text(encoding="utf-8") for name in results.PAGES]
 SIDE = {"amount": 3000, "seconds": [1.0, 3.0], "median_speed": 2000.0, "least_speed": 1000.0}
 SIDE |= {"most_speed": 3000.0, "ratio": 1.5, "least_ratio": 1.25, "most_ratio": 2.0}
 CASE = {"unit": "tokens", "facts": {"a": {"places": 5000}}, "sides": {"a": SIDE, "b": SIDE}}
@@ -45,6 +45,7 @@ def test_page_gets_the_table_of_the_file_that_it_names(tmp_path: Path) -> None:
         results.filled(page.replace(machine, "other"), tmp_path)
 
 
-def test_readme_quotes_results_that_are_kept_of_every_measurement() -> None:
-    assert {place[1] for place in results.PLACE.finditer(PAGE)} == set(command_line.MEASURES)
-    assert results.filled(PAGE) == PAGE
+def test_pages_quote_results_that_are_kept_of_every_measurement() -> None:
+    quoted = [place[1] for page in PAGES for place in results.PLACE.finditer(page)]
+    assert sorted(quoted) == sorted(command_line.MEASURES)
+    assert [results.filled(page) for page in PAGES] == PAGES

@@ -69,7 +69,7 @@ def test_table_shows_score_spread_and_changes(found: dict[str, Any]) -> None:
     assert all(cell == "–" for cell in lines[2].split(" | ")[5:-1])
 
 
-def test_readme_is_filled_between_its_comments(found: dict[str, Any], tmp_path: Path) -> None:
+def test_page_is_filled_between_its_comments(found: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "minilm.json").write_text(json.dumps(found))
     page = "a\n<!-- precision:minilm -->\nold\n<!-- /precision:minilm -->\nb"
     filled = precision_table.filled(page, tmp_path)

@@ -1,4 +1,4 @@
-"""Valid adapters on disk, mutated: bytes flipped, cut and put in; headers and tensors changed, the checksum too.
+"""Valid adapters on disk, mutated: bytes flipped, cut and put in; headers and tensors changed, hashed anew.
 
 Run as a command, it loads so many of them one by one, with little memory to spare.
 
