@@ -15,8 +15,8 @@
 
 DATA holds `e2e/`, `alpaca/`, `mt_bench/`, `gsm8k/` and `math/` with their official files, VOCABULARY GPT-2's
 vocab.json and merges.txt, MODEL a GPT-2 as `experiments.small_pretraining e2e` makes it. Results go to
-`.cache/benchmarks`; the project's own are kept in `benchmarks/results/`, and `pages` makes the tables of
-README and docs/ from these.
+`.cache/benchmarks`; the project's own are kept in `benchmarks/results/`, and `pages` makes the tables
+and figures of docs/ from these.
 """
 
 import argparse
@@ -71,7 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
         return
     options = _parser().parse_args(words)
     if options.name == "pages":
-        results.fill_pages()
+        from benchmarks import pages  # here, as only this draws, and needs matplotlib
+
+        pages.fill()
         return
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(options.threads)
@@ -99,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     about["answering"].add_argument("--prompts", type=int, default=64, help="that are answered")
     about["grading"].add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     about["grading"].add_argument("--answers", type=int, help="about so many; all without it")
-    commands.add_parser("pages", help="make the tables of README and docs/ anew from benchmarks/results/")
+    commands.add_parser("pages", help="make tables and figures of docs/ anew from benchmarks/results/")
     return parser
 
 

@@ -13,8 +13,6 @@ from experiments import circumstances
 PROJECT = Path(__file__).resolve().parents[1]
 KEPT = PROJECT / "benchmarks" / "results"
 """The project's own, which the pages quote."""
-PAGES = ("README.md", "docs/beside-peft.md", "docs/speed.md", "docs/storing.md")
-"""Of the project, with tables."""
 PLACE = re.compile(r"<!-- bench:(\S+) (\S+) -->\n(.*?)<!-- /bench:\1 -->", re.DOTALL)
 """Of a table in a page: measurement, machine, table."""
 
@@ -107,13 +105,6 @@ def _said(result: Mapping[str, Any]) -> str:
         f"{timed if settings else ''}"
         f"{result['hardware']}, torch {result['versions']['torch']} on {result['num_threads']} thread(s)."
     )
-
-
-def fill_pages() -> None:
-    """Make the tables of the project's pages anew from its own results."""
-    for name in PAGES:
-        path = PROJECT / name
-        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def filled(page: str, root: Path = KEPT) -> str:

@@ -22,7 +22,7 @@ from benchmarks.presets import CASES, SIDES, Trained
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")
-PEAKS = 5  # processes for each side's peak
+PEAKS = 3  # processes for each side's peak
 
 
 def measure(preset: str, rounds: int, threads: int) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command_line
-from benchmarks import results
+from benchmarks import pages, results
 
-PAGES = [(results.PROJECT / name).read_text(encoding="utf-8") for name in results.PAGES]
+PAGES = [(results.PROJECT / name).read_text(encoding="utf-8") for name in pages.PAGES]
 SIDE = {"amount": 3000, "seconds": [1.0, 3.0], "median_speed": 2000.0, "least_speed": 1000.0}
 SIDE |= {"most_speed": 3000.0, "ratio": 1.5, "least_ratio": 1.25, "most_ratio": 2.0}
 CASE = {"unit": "tokens", "facts": {"a": {"places": 5000}}, "sides": {"a": SIDE, "b": SIDE}}
