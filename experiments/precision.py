@@ -5,9 +5,9 @@
 
 The words are those of `experiments.run`; values with commas make a grid. Every run must be finished and have
 left its adapter under `paths.adapters`. The adapter is stored in each precision, loaded again and asked for
-its answers to the validation set, as in training. Beside it: the smallest file of PEFT's VB-LoRA with the
-same numbers, and that of PEFT's LoRA of rank 8 on the same layers. What is found is written to
-`results/precision/<scale>.json`, which `page` puts into docs/storing.md as a table.
+its answers to the validation set, with products as in training and in float32. Beside it: the smallest file
+of PEFT's VB-LoRA with the same numbers, and that of PEFT's LoRA of rank 8 on the same layers. It is all
+written to `results/precision/<scale>.json`, which `page` puts into docs/storing.md as a table.
 """
 
 import itertools
@@ -15,8 +15,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,6 +43,9 @@ from vblora.encoding import PRECISIONS
 from vblora.peft_files import WEIGHTS
 from vblora.places import Place
 from vblora.storage import file_of
+
+Asked = tuple[dict[str, float], list[Answer]]
+"""Scores and answers."""
 
 
 def grid(words: Sequence[str]) -> Iterator[Config]:
@@ -74,14 +77,15 @@ def measure(cfg: Config) -> dict[str, Any]:
     with machine(cfg):
         question = _question(cfg)
         adapter = vblora.load(question.backbone.model, folder, bank=question.bank)
-        scores, trained = question.asked()
+        trained = question.asked()
         sizes = _sizes(cfg, question.task, [site.name for site in adapter.sites], _head(adapter))
         sizes["peft_vblora"] = _smallest_of_peft(question.backbone.model)
         files = {precision: file_of(adapter, "topk", precision) for precision in PRECISIONS}
         forms = {precision: _form(question, file, trained) for precision, file in files.items()}
     metric = question.task.metric
     about = {"run_id": record.run_id, "hash": record.hash, "metric": metric, "num_bytes": sizes}
-    return about | {"recorded": record.outcome["scores"][metric], "trained": scores[metric], "forms": forms}
+    scores = {kind: found[0][metric] for kind, found in trained.items()}
+    return about | {"recorded": record.outcome["scores"][metric], "trained": scores, "forms": forms}
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,19 @@ class Question:
         """The adapter whose bank is shared."""
         return cast("str | None", self.cfg.method.options.get("bank"))
 
-    def asked(self) -> tuple[dict[str, float], list[Answer]]:
-        """Scores and answers of what is attached now."""
-        splits, cfg = self.data.splits, self.cfg
-        return training.evaluate(self.backbone, self.task, splits, cfg.optim, cfg.data)
+    def asked(self) -> dict[str, Asked]:
+        """Scores and answers of what is attached now, with products as in training, and in float32."""
+        kinds = dict.fromkeys((self.cfg.optim.precision, "float32"))
+        return {
+            kind: training.evaluate(
+                self.backbone,
+                self.task,
+                self.data.splits,
+                replace(self.cfg.optim, precision=kind),
+                self.cfg.data,
+            )
+            for kind in kinds
+        }
 
 
 def _question(cfg: Config) -> Question:
@@ -109,18 +122,21 @@ def _question(cfg: Config) -> Question:
     return Question(cfg, task, task.data(), models.load(cfg.model, task, Path(cfg.paths.cache)))
 
 
-def _form(question: Question, file: bytes, trained: list[Answer]) -> dict[str, Any]:
-    """What an adapter's file is and answers; `trained` are the answers before it was stored."""
+def _form(question: Question, file: bytes, trained: Mapping[str, Asked]) -> dict[str, Any]:
+    """What an adapter's file is and answers; `trained` is what it answered before it was stored."""
     model, task = question.backbone.model, question.task
     vblora.detach(model)
     Place(Blob("stored", file), read_bank(question.bank) if question.bank else None).attach(model)
-    scores, rows = question.asked()
-    pairs = list(zip(rows, trained, strict=True))
+    answered = {kind: _compared(task, now, trained[kind]) for kind, now in question.asked().items()}
+    return {"bytes": len(file), "answers": answered}
+
+
+def _compared(task: Task, now: Asked, before: Asked) -> dict[str, Any]:
+    pairs = list(zip(now[1], before[1], strict=True))
     changed = [new["prediction"] != old["prediction"] for new, old in pairs]
     moved = [abs(a - b) for new, old in pairs for a, b in zip(new["scores"], old["scores"], strict=True)]
     return {
-        "bytes": len(file),
-        "score": scores[task.metric],
+        "score": now[0][task.metric],
         "num_predictions": len(pairs),
         "num_changed": sum(changed) if task.num_labels > 1 else None,  # a number always changes a little
         "largest_change": max(moved),

@@ -16,25 +16,25 @@ KEPT = Path("results/precision")
 PLACE = re.compile(r"<!-- precision:(\S+) -->\n.*?<!-- /precision:\1 -->", re.DOTALL)
 LORA_RANK = 8  # as in the paper's tables
 HEADS = (
-    *(
-        "Row",
-        "Task",
-        "Stored as",
-        "Bytes",
-        "Without head",
-        "Score",
-        "Its largest change",
-        "Spread of the seeds",
-    ),
-    *("Predictions changed", "Largest change of an output"),
+    "Row",
+    "Task",
+    "Stored as",
+    "Bytes",
+    "Without head",
+    "Products",
+    "Score",
+    "Its largest change",
+    "Spread",
 )
+HEADS_OF_CHANGES = ("Predictions changed", "Largest change of an output")
 Run = Mapping[str, Any]
 
 
 def line(run: Run) -> str:
     """One run in one line, while they are measured."""
-    scores = ", ".join(f"{name} {form['score']:.4f}" for name, form in run["forms"].items())
-    return f"{run['run_id']}: {run['metric']} {run['trained']:.4f} as trained, {scores}"
+    kind = next(iter(run["trained"]))
+    scores = ", ".join(f"{name} {form['answers'][kind]['score']:.4f}" for name, form in run["forms"].items())
+    return f"{run['run_id']}: {run['metric']} {run['trained'][kind]:.4f} as trained, {scores}"
 
 
 def table(found: Mapping[str, Any]) -> str:
@@ -44,39 +44,59 @@ def table(found: Mapping[str, Any]) -> str:
         identity = parse_run_id(run["run_id"])
         variant = "" if identity.variant == "paper" else f", {identity.variant}"
         groups[f"{identity.method} {identity.targets}{variant}", identity.task].append(run)
-    lines = [f"| {' | '.join(HEADS)} |", f"|:---|:---|:---|{'---:|' * (len(HEADS) - 3)}"]
+    heads = (*HEADS, *HEADS_OF_CHANGES)
+    lines = [f"| {' | '.join(heads)} |", f"|:---|:---|:---|---:|---:|:---|{'---:|' * (len(heads) - 6)}"]
     for (row, task), runs in groups.items():
         lines += [f"| {' | '.join([row, task, *cells])} |" for cells in _rows(runs)]
-    return "\n".join([*lines, "", _said(found)])
+    return "\n".join([*lines, "", *_sums(found["runs"]), _said(found)])
 
 
 def _rows(runs: Sequence[Run]) -> Iterator[list[str]]:
     """The cells of each form of one row and task; PEFT's files are only weighed."""
-    sizes, trained = runs[0]["num_bytes"], [run["trained"] for run in runs]
-    spread = f"{100 * statistics.stdev(trained):.2f}" if len(trained) > 1 else "–"
-    none = ["–"] * 5
+    sizes, none = runs[0]["num_bytes"], ["–"] * 6
     yield [f"LoRA, rank {LORA_RANK}, by PEFT", f"{sizes['lora_with_head']:,}", f"{sizes['lora']:,}", *none]
     yield ["VB-LoRA, by PEFT", f"{max(run['num_bytes']['peft_vblora'] for run in runs):,}", "–", *none]
     for name in runs[0]["forms"]:
-        forms = [run["forms"][name] for run in runs]
-        moved = max(abs(form["score"] - score) for form, score in zip(forms, trained, strict=True))
-        yield [
-            name,
-            f"{max(form['bytes'] for form in forms):,}",
-            f"{sizes[name]:,}",
-            f"{100 * statistics.median(form['score'] for form in forms):.2f} ({len(forms)})",
-            f"{100 * moved:.2f}",
-            spread,
-            _changed(forms),
-            f"{max(form['largest_change'] for form in forms):.1g}",
-        ]
+        size = f"{max(run['forms'][name]['bytes'] for run in runs):,}"
+        for kind in runs[0]["trained"]:
+            yield [name, size, f"{sizes[name]:,}", kind, *_answers(runs, name, kind)]
 
 
-def _changed(forms: Sequence[Mapping[str, Any]]) -> str:
+def _answers(runs: Sequence[Run], name: str, kind: str) -> list[str]:
+    """Score, its largest change, spread, and changes of predictions and outputs."""
+    trained = [run["trained"][kind] for run in runs]
+    answers = [run["forms"][name]["answers"][kind] for run in runs]
+    moved = max(abs(answer["score"] - score) for answer, score in zip(answers, trained, strict=True))
+    return [
+        f"{100 * statistics.median(answer['score'] for answer in answers):.2f} ({len(answers)})",
+        f"{100 * moved:.2f}",
+        f"{100 * statistics.stdev(trained):.2f}" if len(trained) > 1 else "–",
+        _changed(answers),
+        f"{max(answer['largest_change'] for answer in answers):.1g}",
+    ]
+
+
+def _changed(answers: Sequence[Mapping[str, Any]]) -> str:
     """Of all seeds' predictions; of a regression there is no such count."""
-    if any(form["num_changed"] is None for form in forms):
+    if any(answer["num_changed"] is None for answer in answers):
         return "–"
-    return f"{sum(f['num_changed'] for f in forms)} of {sum(f['num_predictions'] for f in forms):,}"
+    return f"{sum(a['num_changed'] for a in answers)} of {sum(a['num_predictions'] for a in answers):,}"
+
+
+def _sums(runs: Sequence[Run]) -> Iterator[str]:
+    """Predictions of all classifications together that a form changes."""
+    classes = [
+        run
+        for run in runs
+        if run["forms"]["exact"]["answers"][next(iter(run["trained"]))]["num_changed"] is not None
+    ]
+    for kind in classes[0]["trained"] if classes else ():
+        shares = []
+        for name in classes[0]["forms"]:
+            answers = [run["forms"][name]["answers"][kind] for run in classes]
+            share = sum(a["num_changed"] for a in answers) / sum(a["num_predictions"] for a in answers)
+            shares.append(f"{name} {_changed(answers)} ({100 * share:.2f} %)")
+        yield f"All classifications, products in {kind}: {', '.join(shares)}.\n"
 
 
 def _said(found: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ import json
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -143,8 +144,25 @@ def evaluate(
         arguments = _arguments(optim, len(splits["train"]), 0, Path(folder), "none", "")
         hooks = Hooks(task.loss, _none, task.metric, optim.eval_every_epochs, 0.0, task.keep)
         trainer = _trainer(backbone, task, splits, arguments, Folder(Path(folder), ""), hooks, data)
-        trainer.evaluate()
+        with _own_forward(backbone.model):
+            trainer.evaluate()
     return trainer.progress.scores, trainer.progress.answers
+
+
+@contextmanager
+def _own_forward(model: nn.Module) -> Iterator[None]:
+    """Afterwards the model's forward is as before; accelerate wraps it in the precision of this evaluation.
+
+    accelerate's own `unwrap_model` takes off transformers' decorators too.
+    """
+    names = ("forward", "_original_forward", "_is_accelerate_prepared")
+    before = {name: vars(model)[name] for name in names if name in vars(model)}
+    try:
+        yield
+    finally:
+        for name in names:
+            vars(model).pop(name, None)
+        vars(model).update(before)
 
 
 def _trainer(

@@ -69,7 +69,11 @@ def _settings(run: RunRecord, group: str) -> object:
     if not isinstance(value, dict):
         return value
     folder = FOLDERS.get(group) if value.get("source") == "local" else None
-    return {key: part for key, part in value.items() if key != folder}
+    plain = {key: part for key, part in value.items() if key != folder}
+    options = plain.get("options")
+    if group == "method" and isinstance(options, dict) and options.get("bank") is not None:
+        plain["options"] = options | {"bank": "shared"}  # trained by a run of the same seed, so each another
+    return plain
 
 
 def _is_random(run: RunRecord, key: str) -> bool:

@@ -60,6 +60,14 @@ def test_seeds_and_names_of_folders_may_differ() -> None:
     assert sameness.differences(run(0), run(0, changed("model", path="elsewhere"))) == []
 
 
+def test_a_shared_bank_may_be_another_for_each_seed() -> None:
+    own, shared, other = (
+        changed("method", options={"rank": 4} | bank) for bank in ({}, {"bank": "a"}, {"bank": "b"})
+    )
+    assert sameness.differences(run(0, shared), run(1, other)) == []
+    assert sameness.differences(run(0, own), run(1, other)) == ["settings of method"]
+
+
 def test_weights_that_were_never_pretrained_differ_by_seed() -> None:
     scratch = changed("model", source="scratch")
     assert sameness.differences(run(0, scratch), run(1, scratch, model_fingerprint="0")) == []
