@@ -27,7 +27,10 @@ class Side(Protocol):
         """Logits of a batch whose rows have adapters of their own."""
 
     def merge(self, model: Any) -> None:
-        """Add the adapter to the weights."""
+        """Add the adapter to the weights; quantised layers stay quantised."""
+
+    def merge_dense(self, model: Any) -> Any:
+        """A model with the adapter in its weights; quantised layers become dense."""
 
     def unmerge(self, model: Any) -> None:
         """Take it out again."""
@@ -70,8 +73,13 @@ class Ours:
             return logits(model, words)
 
     def merge(self, model: Any) -> None:
+        """`vblora.merge` with `requantize`."""
+        vblora.merge(model, requantize=True)
+
+    def merge_dense(self, model: Any) -> Any:
         """`vblora.merge`."""
         vblora.merge(model)
+        return model
 
     def unmerge(self, model: Any) -> None:
         """`vblora.unmerge`."""
@@ -134,6 +142,14 @@ class Theirs:
         """`merge_adapter`."""
         model.merge_adapter()
 
+    def merge_dense(self, model: Any) -> Any:
+        """Taken off, `dequantize`, put on again: with an adapter on, `dequantize` gives wrong weights."""
+        state, config = peft.get_peft_model_state_dict(model), model.peft_config["default"]
+        again: Any = peft.get_peft_model(model.unload().dequantize(), config)
+        peft.set_peft_model_state_dict(again, state)
+        again.merge_adapter()
+        return again
+
     def unmerge(self, model: Any) -> None:
         """`unmerge_adapter`."""
         model.unmerge_adapter()
@@ -163,8 +179,13 @@ class Theirs:
         return again
 
     def shared_bank(self, model: Any, other: Any, targets: Sequence[str], folder: Path) -> Any:
-        """The name that this project has for it; PEFT has none."""
-        return self.attach(other, targets, train_bank=False)
+        """PEFT has no option for it, so by hand: the values copied, their gradient off."""
+        again = self.attach(other, targets)
+        banks = [each.base_model.vblora_vector_bank["default"] for each in (again, model)]
+        with torch.no_grad():
+            banks[0].copy_(banks[1])
+        banks[0].requires_grad_(False)
+        return again
 
 
 def logits(model: Any, words: Tensor, **more: Any) -> Tensor:

@@ -15,11 +15,12 @@ from typing import Any
 import torch
 import transformers
 from accelerate import cpu_offload
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
 
 from benchmarks import presets
-from benchmarks.feature_sides import Ours, Side, Theirs, logits
+from benchmarks.feature_sides import BANK, Ours, Side, Theirs, logits
 
 Build = Callable[[], Any]
 Try = Callable[[Side], str]
@@ -110,11 +111,14 @@ def _adapts(
     return attempt
 
 
-def _merges(build: Build, targets: Sequence[str], tolerance: float = CLOSE) -> Try:
+def _merges(build: Build, targets: Sequence[str], tolerance: float = CLOSE, dense: bool = False) -> Try:
     def attempt(side: Side) -> str:
         plain, model = logits(build(), WORDS), side.attach(build(), targets)
         expected = logits(model, WORDS)
-        side.merge(model)
+        if dense:
+            model = side.merge_dense(model)
+        else:
+            side.merge(model)
         return _close(logits(model, WORDS), expected, plain, tolerance)
 
     return attempt
@@ -134,15 +138,19 @@ def _unmerges(side: Side) -> str:
 def _tied(side: Side) -> str:
     model = side.attach(_gpt2(), ["lm_head"])
     before = _gpt2().transformer.wte.weight
-    try:
-        side.merge(model)
-    except ValueError as error:
-        refused = f"refused: {type(error).__name__}"
-    else:
-        refused = ""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            side.merge(model)
+        except ValueError as error:
+            said = f"refused: {type(error).__name__}"
+        else:
+            said = (
+                "with a warning" if any("tied" in str(one.message) for one in warned) else "without a warning"
+            )
     if not torch.equal(side.plain(model).transformer.wte.weight, before):
-        raise WrongError("the embedding changes too")
-    return refused
+        raise WrongError(f"the embedding changes too, {said}")
+    return said
 
 
 def _rows(side: Side) -> str:
@@ -156,10 +164,14 @@ def _rows(side: Side) -> str:
 
 def _bank(side: Side) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        model = side.shared_bank(side.attach(_encoder(), ["query"]), _encoder(), ["value"], Path(folder))
-    trained = [name.rpartition(".")[2] for name, p in model.named_parameters() if p.requires_grad]
-    if trained != ["logits"]:
+        first = side.attach(_encoder(), ["query"])
+        model = side.shared_bank(first, _encoder(), ["value"], Path(folder) / "first")
+        saved = load_file(side.save(model, Path(folder) / "further"))
+    trained = [name for name, p in model.named_parameters() if p.requires_grad and "logits" not in name]
+    if trained:
         raise WrongError(f"{', '.join(trained)} train")
+    if any(tensor.shape == (BANK["num_vectors"], BANK["vector_length"]) for tensor in saved.values()):
+        raise WrongError("they train alone, set up by hand, but the file holds the bank again")
     return ""
 
 
@@ -234,15 +246,17 @@ TRIES: Sequence[tuple[str, Try]] = (
     ("4-bit layers (NF4)", _adapts(_nf4, ["q_proj"])),
     ("8-bit layers", _adapts(_int8, ["q_proj"])),
     ("merging", _merges(_encoder, ["query"])),
-    ("merging into 4-bit layers", _merges(_nf4, ["q_proj"], ROUNDED)),
-    ("merging into 8-bit layers", _merges(_int8, ["q_proj"], ROUNDED)),
+    ("merging 4-bit layers, which become dense", _merges(_nf4, ["q_proj"], ROUNDED, dense=True)),
+    ("merging 4-bit layers, which stay so", _merges(_nf4, ["q_proj"], ROUNDED)),
+    ("merging 8-bit layers, which become dense", _merges(_int8, ["q_proj"], ROUNDED, dense=True)),
+    ("merging 8-bit layers, which stay so", _merges(_int8, ["q_proj"], ROUNDED)),
     ("unmerging gives back the old bits", _unmerges),
-    ("merging never changes an embedding tied to the layer", _tied),
+    ("merging into an output layer never changes the embedding tied to it", _tied),
     ("an adapter for each row of a batch", _rows),
-    ("selections alone against another adapter's bank", _bank),
+    ("selections alone trained and stored, against another adapter's bank", _bank),
     ("plain LoRA out, exact", _lora),
     ("a flipped bit in a file is noticed", _damage),
-    ("the adapted model's save_pretrained keeps the plain weights", _keys),
+    ("the model's own save_pretrained, the adapter still on it", _keys),
     ("torch.compile (aot_eager)", _compiles),
     ("generate with beams, with cache and without", _generates),
     ("deepcopy", _copies),

@@ -13,6 +13,7 @@ from experiments import circumstances
 PROJECT = Path(__file__).resolve().parents[1]
 KEPT = PROJECT / "benchmarks" / "results"
 """The project's own, which the pages quote."""
+RANGE = ("least", "most")  # of a side's only fact
 PLACE = re.compile(r"<!-- bench:(\S+) (\S+) -->\n(.*?)<!-- /bench:\1 -->", re.DOTALL)
 """Of a table in a page: measurement, machine, table."""
 
@@ -61,12 +62,12 @@ def table(result: Mapping[str, Any]) -> str:
     """
     if all("tried" in case for case in result["cases"].values()):
         return _tried(result)
-    names = list(dict.fromkeys(name for *_, facts in _lines(result) for name in facts))
+    names = [n for n in dict.fromkeys(n for *_, facts in _lines(result) for n in facts) if n not in RANGE]
     unit = next(iter(result["cases"].values())).get("unit")
     heads = ["case", "side", *names, *([f"{unit} a second", "times as fast"] if unit else [])]
     lines = [f"| {' | '.join(heads)} |", f"|:---|:---|{'---:|' * (len(heads) - 2)}"]
     for title, side, timing, facts in _lines(result):
-        shown = [f"{facts[name]:,}" if name in facts else "" for name in names]
+        shown = [_fact(facts, name) for name in names]
         times = [_speed(timing), _ratio(timing)] if timing else []
         lines.append(f"| {' | '.join([title, side, *shown, *times])} |")
     return "\n".join([*lines, "", _said(result)])
@@ -88,6 +89,14 @@ def _lines(result: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]
     for title, case in result["cases"].items():
         for side in case.get("sides", case.get("facts", {})):
             yield title, side, case.get("sides", {}).get(side, {}), case.get("facts", {}).get(side, {})
+
+
+def _fact(facts: Mapping[str, Any], name: str) -> str:
+    """A fact, with its least and most where it was measured several times."""
+    if name not in facts:
+        return ""
+    low, high = (facts.get(end) for end in RANGE)
+    return f"{facts[name]:,}" if low is None else f"{facts[name]:,} ({low:,} to {high:,})"
 
 
 def _speed(timing: Mapping[str, Any]) -> str:

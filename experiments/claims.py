@@ -6,9 +6,10 @@ system frees it when its process dies, however that happens.
 
 import contextlib
 import hashlib
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
@@ -17,6 +18,8 @@ from experiments import records
 from experiments.config import Config, run_id
 from experiments.identity import described, flat, run_hash
 from experiments.records import RecordError, RunRecord
+
+LEFT = "run.json"  # in a folder of what a run trained: whose it is
 
 
 class ClaimError(Exception):
@@ -76,9 +79,32 @@ def finished(cfg: Config) -> RunRecord | None:
             "with force=true, or keep both by naming this one: variant=<name>"
         )
     folder = adapter_dir(cfg)
-    if folder is not None and not folder.is_dir():
+    if folder is not None and _left_by(folder) != record.hash:
         raise ClaimError(f"{path}: this run is finished but left no {folder}; repeat it with force=true")
     return record
+
+
+def leave_adapter(cfg: Config, save: Callable[[Path], None]) -> None:
+    """Let a run leave what it trained if it is asked to, with its hash, which tells whose it is."""
+    folder = adapter_dir(cfg)
+    if folder is None:
+        return
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    save(partial)
+    about = {"run_id": run_id(cfg), "hash": run_hash(cfg)}
+    (partial / LEFT).write_text(json.dumps(about) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.replace(folder)
+
+
+def _left_by(folder: Path) -> str | None:
+    """The hash of the run that left a folder whole; None if none did."""
+    try:
+        found = json.loads((folder / LEFT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(found.get("hash")) if isinstance(found, dict) else None
 
 
 def is_settled(cfg: Config) -> bool:

@@ -98,8 +98,7 @@ def work(cfg: Config) -> Parts:
     counts = method.counts()
     with tracking.tracked(cfg) as tracker:
         result = _trained(cfg, task, data, backbone, method, tracker.report_to)
-        if folder := claims.adapter_dir(cfg):
-            method.save(folder)
+        claims.leave_adapter(cfg, method.save)
         rows, answered = _answers(cfg, task, data, backbone, method, result)
         header = {"family": task.family, "task": task.name, "metric": _metric(task), "version": task.version}
         header |= task.header() if isinstance(task, TextTask) else {}

@@ -152,12 +152,6 @@ class _Opened:
         self._parts: dict[str, Any] = dict(parts)
         self._tensors: dict[str, Tensor] = {}
         self._data = blob.data
-        size = int.from_bytes(blob.data[:8], "little")
-        self._metadata = json.loads(blob.data[8 : 8 + size]).get("__metadata__")
-
-    def metadata(self) -> dict[str, str] | None:
-        found: dict[str, str] | None = self._metadata
-        return found
 
     def keys(self) -> list[str]:
         return list(self._parts)
@@ -168,6 +162,23 @@ class _Opened:
     def get_tensor(self, key: str) -> Tensor:
         self._tensors = self._tensors or load(self._data)
         return self._tensors[key]
+
+
+def _metadata(source: Source) -> Mapping[str, Any]:
+    """Of a blob its own few bytes are read; the rest is checked when tensors are."""
+    if isinstance(source, Path):
+        with _opened(source) as file:
+            found: Mapping[str, Any] | None = file.metadata()
+            return found or {}
+    try:
+        size = int.from_bytes(source.data[:8], "little")
+        header = json.loads(source.data[8 : 8 + size]) if 8 + size <= len(source.data) else None
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise AdapterFileError(f"{source}: not a whole safetensors file; it may be cut off")
+    metadata = header.get("__metadata__")
+    return metadata if isinstance(metadata, dict) else {}
 
 
 @contextmanager
@@ -199,8 +210,7 @@ def read_header(source: Source) -> Header:
         raise AdapterFileError(
             f"{source}: no such file; vblora.save writes {source.name} into the folder it is given"
         )
-    with _opened(source) as file:
-        text = (file.metadata() or {}).get("vblora")
+    text = _metadata(source).get("vblora")
     if text is None:
         raise AdapterFileError(
             f"{source}: a safetensors file of something else; its metadata has no entry 'vblora'"

@@ -172,13 +172,20 @@ def check_free(model: nn.Module, name: str) -> None:
         raise AdapterStateError(
             f"an adapter {name!r} is attached already; detach it first or choose another name"
         )
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) or hasattr(Attachment(nn.Identity()), name):
+    if not can_name(name):
         raise AdapterStateError(
             f"{name!r} cannot name an adapter; use letters, digits, _ and -, and no name of vblora's own"
         )
     if attachment is not None and attachment.merged is not None:
         raise AdapterStateError(f"adapter {attachment.merged!r} is merged; unmerge it first")
     refuse_sharded(model, "attach and load before fully_shard, which must shard the adapter too")
+
+
+def can_name(name: str) -> bool:
+    """Whether an adapter on a model can have this name: that of a submodule, and none that it has itself."""
+    return bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name)) and not hasattr(
+        Attachment(nn.Identity()), name
+    )
 
 
 def attachment_of(model: nn.Module) -> Attachment | None:

@@ -25,15 +25,19 @@ def identity(vectors: Tensor) -> str:
     return hashlib.sha256(f"{list(values.shape)}\n".encode() + values.numpy().tobytes()).hexdigest()
 
 
-def read_bank(path: str | os.PathLike[str]) -> Tensor:
-    """The vectors (h, b) in an adapter's file, in the folder of one, or in a store with one bank, in float32.
+def read_bank(path: str | os.PathLike[str], wanted: str | None = None) -> Tensor:
+    """The vectors (h, b) in an adapter's file, in the folder of one, or in a store, in float32.
+
+    Args:
+        path: of the file, folder or store.
+        wanted: identity by which a store's bank is chosen; without, it must have one alone.
 
     Raises:
         AdapterFileError: there is no such file, it is damaged, or it holds no bank, or several.
     """
     file = file_in(path)
     if is_store(file):
-        return _of_store(file)
+        return _of_store(file, wanted)
     header = read_header(file)
     if header.method != "vblora" or header.bank is not None:
         raise AdapterFileError(
@@ -46,10 +50,10 @@ def read_bank(path: str | os.PathLike[str]) -> Tensor:
     return vectors
 
 
-def _of_store(path: Path) -> Tensor:
+def _of_store(path: Path, wanted: str | None) -> Tensor:
     store = StoreFile(path, "r")
     try:
-        found = store.banks()
+        found = [wanted] if wanted is not None else store.banks()
         if len(found) != 1:
             raise AdapterFileError(
                 f"{path}: holds {len(found)} banks; give the file of an adapter with the one"

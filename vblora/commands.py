@@ -32,7 +32,7 @@ Facts = dict[str, Any]
 
 def inspect(given: argparse.Namespace) -> Facts:
     """What an adapter or a store is; an adapter is read whole and checked."""
-    if is_store(given.adapter) and given.name is None:
+    if _is_whole_store(given):
         return _about_store(given.adapter)
     place = _place(given)
     adapter = _read(place)
@@ -52,6 +52,13 @@ def inspect(given: argparse.Namespace) -> Facts:
         "of the head": sum(value.numel() for value in head_weights(adapter).values()),
         "bytes": place.num_bytes,
     }
+
+
+def _is_whole_store(given: argparse.Namespace) -> bool:
+    whole = is_store(given.adapter) and given.name is None
+    if whole and given.bank is not None:
+        raise VBLoRAError(f"{given.adapter}: a store, whose banks are in it, so --bank has no meaning here")
+    return whole
 
 
 def _about_store(path: Path) -> Facts:
@@ -75,7 +82,7 @@ def _stored(adapter: Adapter) -> int:
 
 def verify(given: argparse.Namespace) -> Facts:
     """Read all of an adapter or a store; with a model, attach the adapter."""
-    if is_store(given.adapter) and given.name is None and given.model is None:
+    if given.model is None and _is_whole_store(given):
         with Store(given.adapter) as store:
             return {"whole": True, "adapters": store.verify()}
     place = _place(given)
@@ -127,14 +134,27 @@ def _in_a_line(entry: Entry) -> str:
 
 def add(given: argparse.Namespace) -> Facts:
     """Put an adapter into a store, which is made if it is missing."""
-    place, name = find(given.adapter, given.name, given.bank), given.name_in_store
-    with Store(given.store, "a") as store:
-        if given.precision is None and not place.peft:
-            store.add(name, place.source, place.bank, given.replace)
-        else:
-            precision = given.precision or "exact"
-            store.save(read(place), name, precision=precision, replace=given.replace)
-        return {"added": name, "bytes": store.entry(name).num_bytes, "adapters": len(store)}
+    place, fresh = _place(given), not given.store.exists()
+    try:
+        with Store(given.store, "a") as store:
+            _add(store, place, given)
+            entry = store.entry(given.name_in_store)
+            return {"added": entry.name, "kind": entry.kind, "bytes": entry.num_bytes, "adapters": len(store)}
+    except VBLoRAError:
+        if fresh:
+            given.store.unlink(missing_ok=True)  # made for nothing
+        raise
+
+
+def _add(store: Store, place: Place, given: argparse.Namespace) -> None:
+    name = given.name_in_store
+    if given.precision is None and not place.peft:
+        store.add(name, place.source, place.bank, given.replace)
+        return
+    model = read(place)
+    as_it_is = given.precision is None and required_attachment(model).adapter().trainable
+    kind = "trained" if as_it_is else "topk"
+    store.save(model, name, kind, given.precision or "exact", replace=given.replace)
 
 
 def remove(given: argparse.Namespace) -> Facts:

@@ -45,9 +45,14 @@ def check_trainable(heads: Heads) -> None:
     """Refuse modules whose weights cannot train in full.
 
     Raises:
-        TargetError: a weight is 4- or 8-bit.
+        TargetError: a weight is 4- or 8-bit, or offloaded.
     """
     for name, module in heads:
+        hooked = any(hasattr(part, "_hf_hook") for part in module.modules())
+        if hooked and any(weight.is_meta for weight in module.parameters()):
+            raise TargetError(
+                f"also_train: accelerate keeps the weights of {name} elsewhere; leave it out of offloading"
+            )
         if any(map(is_packed, module.parameters())):
             raise TargetError(
                 f"also_train: {name} holds 4- or 8-bit weights, which cannot train in full; load the model"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vblora import peft_files
 from vblora.adapter import Adapter
-from vblora.adapter_file import Blob, Source, file_in
+from vblora.adapter_file import Blob, Source, file_in, read_header
 from vblora.banks import read_bank
 from vblora.errors import VBLoRAError
 from vblora.peft_adapters import load_peft
@@ -61,16 +61,22 @@ def find(path: Path, name: str | None = None, bank: Path | None = None) -> Place
         AdapterFileError: the store or the bank is damaged or missing.
         VBLoRAError: a name is missing, or there where no store is, or not in it.
     """
-    given = None if bank is None else read_bank(bank)
     if is_store(path):
         if name is None:
             raise VBLoRAError(
                 f"{path}: a store; --name says which adapter, `python -m vblora list` what it has"
             )
         with Store(path) as store:
-            return Place(store.file(name), store.bank(name) if given is None else given)
+            source: Source = store.file(name)
+            return Place(source, store.bank(name) if bank is None else _bank(source, bank))
     if name is not None:
         raise VBLoRAError(f"{path}: no store, so --name {name} has no meaning here")
     if peft_files.is_peft(path):
+        if bank is not None:
+            raise VBLoRAError(f"{path}: PEFT's folders hold their bank, so --bank has no meaning here")
         return Place(path)
-    return Place(file_in(path), given)
+    return Place(file_in(path), None if bank is None else _bank(file_in(path), bank))
+
+
+def _bank(source: Source, bank: Path) -> Tensor:
+    return read_bank(bank, read_header(source).bank)

@@ -129,15 +129,16 @@ def load(
         model: the root module.
         folder: what `save` was given.
         name: of the adapter on this model.
-        bank: file or folder of an adapter with the bank that this one was trained against, if its file does
-            not hold it. Not needed if an adapter of the model uses that bank already.
+        bank: file or folder of an adapter, or a store, with the bank that this one was trained against, if
+            its file does not hold it. Not needed if an adapter of the model uses that bank already.
 
     Raises:
         AdapterFileError: the file is missing, damaged, foreign, or made for another model or bank.
         AdapterStateError: the name is taken, or an adapter is merged.
     """
-    given = None if bank is None else read_bank(bank)
-    return load_from(model, Path(folder) / FILE_NAME, name, given)
+    file = Path(folder) / FILE_NAME
+    given = None if bank is None else read_bank(bank, read_header(file).bank)
+    return load_from(model, file, name, given)
 
 
 def load_from(model: nn.Module, source: Source, name: str, bank: Tensor | None) -> Adapter:

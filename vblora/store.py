@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from vblora.adapter import Adapter
 from vblora.adapter_file import Blob, Header, file_in, read_all, read_header
-from vblora.attachment import required_attachment
+from vblora.attachment import can_name, required_attachment
 from vblora.banks import check_identity, identity, read_bank
 from vblora.errors import AdapterFileError, AdapterStateError, VBLoRAError
 from vblora.sharding import gathered
@@ -32,6 +32,11 @@ from vblora.store_file import StoreFile
 from vblora.vb_lora import VBLoRA
 
 MOST_LETTERS = 255  # of a name
+MOST_BYTES = 10**9  # of one file: SQLite's limit of a value
+KEEP_BANK = (
+    "INSERT INTO banks VALUES (?, ?, ?, ?) ON CONFLICT (identity) DO UPDATE SET"
+    " num_vectors = excluded.num_vectors, vector_length = excluded.vector_length, vectors = excluded.vectors"
+)
 COLUMNS = "name, method, kind, precision, bank, num_bytes, sha256"
 
 
@@ -94,7 +99,9 @@ class Store:
 
     def __contains__(self, name: object) -> bool:
         """Whether there is an adapter of this name."""
-        return bool(self._file.rows("SELECT 1 FROM adapters WHERE name = ?", str(name)))
+        if not isinstance(name, str):
+            return False
+        return bool(self._file.rows("SELECT 1 FROM adapters WHERE name = ?", name))
 
     def __iter__(self) -> Iterator[str]:
         """The names, sorted."""
@@ -122,8 +129,10 @@ class Store:
     def _entry(self, row: tuple[object, ...]) -> Entry:
         match row:
             case str(name), str(method), str(kind), str(precision), str() | None as bank, int(size), str(sha):
-                return Entry(name, method, kind, precision, bank, size, sha)
-        raise AdapterFileError(f"{self.path}: damaged: its list of adapters has an entry of other types")
+                found = Entry(name, method, kind, precision, bank, size, sha)
+                if all(text.isprintable() for text in (name, method, kind, precision, bank or "", sha)):
+                    return found
+        raise AdapterFileError(f"{self.path}: damaged: its list of adapters has an entry that is none")
 
     def save(
         self,
@@ -136,9 +145,12 @@ class Store:
     ) -> None:
         """Store an adapter of a model, with its head and, once for all, the bank that it shares.
 
+        Where FSDP2 shards the model, every process must call this, each on a store of its own.
+
         Args:
             model: the model it is attached to.
-            name: in the store: up to 255 printable characters.
+            name: in the store: up to 255 printable characters; where an adapter on a model cannot have it,
+                `load` must be given another one.
             kind: as of `vblora.save`.
             precision: as of `vblora.save`.
             adapter: its name on the model; by default the active one.
@@ -190,7 +202,7 @@ class Store:
                 f"this adapter was trained against the bank {header.bank[:12]}…, which the store lacks;"
                 " give bank=path to the adapter that has it"
             )
-        vectors = bank if isinstance(bank, Tensor) else read_bank(bank)
+        vectors = bank if isinstance(bank, Tensor) else read_bank(bank, header.bank)
         if identity(vectors) != header.bank:
             raise AdapterFileError(
                 f"the bank given is {identity(vectors)[:12]}…, not the adapter's {header.bank[:12]}…"
@@ -199,27 +211,40 @@ class Store:
 
     def _insert(self, name: str, data: bytes, shared: Tensor | None, replace: bool) -> None:
         _check(name)
+        if len(data) >= MOST_BYTES:
+            raise VBLoRAError(
+                f"adapter {name!r} has {len(data):,} bytes; a store takes less than {MOST_BYTES:,}"
+            )
         header = read_header(Blob(name, data))
         with self._file.changing():
-            if name in self:
+            replaced = name in self
+            if replaced:
                 if not replace:
                     raise AdapterStateError(
                         f"{self.path}: adapter {name!r} is in it already; replace=True takes its place"
                     )
                 self._delete(name)
-            if shared is not None:
-                values = shared.detach().cpu().float().contiguous()
-                row = (header.bank, *values.shape, values.numpy().tobytes())
-                self._file.rows("INSERT OR IGNORE INTO banks VALUES (?, ?, ?, ?)", *row)
+            if shared is not None and header.bank is not None:
+                self._keep_bank(header.bank, shared)
             entry = astuple(_entry(name, header, data))
             self._file.rows(f"INSERT INTO adapters ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", *entry)
             self._file.rows("INSERT INTO files VALUES (last_insert_rowid(), ?)", data)
-            self._drop_unused_banks()
+            if replaced:
+                self._drop_unused_banks()
+
+    def _keep_bank(self, wanted: str, shared: Tensor) -> None:
+        """Write the bank if it is not there, or there and damaged."""
+        try:
+            self._bank(wanted)
+        except AdapterFileError:
+            values = shared.detach().cpu().float().contiguous()
+            row = (wanted, *values.shape, values.numpy().tobytes())
+            self._file.rows(KEEP_BANK, *row)
 
     def load(self, model: nn.Module, name: str, adapter: str | None = None) -> Adapter:
         """Attach a stored adapter to a model with its head, and make it the active one.
 
-        Only this adapter's file is read, and the bank if the model has none of its adapters yet.
+        Only this adapter's file is read, and the first time its bank.
 
         Args:
             model: the root module.
@@ -230,6 +255,10 @@ class Store:
             AdapterFileError: the adapter is damaged, or made for another model.
             AdapterStateError: there is none of this name, or the model has one already.
         """
+        if adapter is None and not can_name(name):
+            raise AdapterStateError(
+                f"on a model {name!r} cannot name an adapter; give adapter= another name there"
+            )
         with self._file.reading():
             blob, shared = self.file(name), self.bank(name)
         return load_from(model, blob, name if adapter is None else adapter, shared)

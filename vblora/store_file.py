@@ -10,6 +10,7 @@ machine that stops leaves the store as it was before that change: https://sqlite
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -36,12 +37,13 @@ SCHEMA = (
     " num_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL)",
     "CREATE TABLE files (id INTEGER PRIMARY KEY REFERENCES adapters (id) ON DELETE CASCADE,"
     " data BLOB NOT NULL)",
+    "CREATE INDEX adapters_by_bank ON adapters (bank)",
 )
 # A foreign schema runs nothing, a removed adapter's bytes are gone, and a commit outlives a power cut.
 SETTINGS = ("trusted_schema = OFF", "foreign_keys = ON", "secure_delete = ON", "synchronous = EXTRA")
 # What SQLite says, and what to do about it.
 ADVICE = {
-    "locked": "another process is writing to it for long; try again",
+    "locked": "another process holds it for long; try again",
     "full": "nothing was written; free disk space and try again",
     "disk I/O": "nothing was written; see whether the disk is full or failing",
     "readonly": 'nothing was written; it needs mode="a" and a file and folder that can be written',
@@ -80,12 +82,18 @@ class StoreFile:
             try:
                 self._prepare(mode)
             except BaseException:
-                self.close()
+                self._connection.close()
                 raise
 
     def close(self) -> None:
-        """Close it; a second time does nothing."""
+        """Close it; a second time does nothing.
+
+        Raises:
+            AdapterStateError: a block of changes is open.
+        """
         with self._lock:
+            if self._depth:
+                raise AdapterStateError(f"{self.path}: changes are being made together; close it afterwards")
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
@@ -97,11 +105,13 @@ class StoreFile:
             AdapterFileError: the file is damaged or cannot be read.
             AdapterStateError: it is closed.
         """
-        with self._lock, self._errors():
-            return self._open().execute(query, values).fetchall()
+        with self._lock:
+            return self._execute(query, values)
 
     def changing(self) -> AbstractContextManager[None]:
         """Make all changes of the block at its end, or none if it raises. Blocks may stand in each other.
+
+        An inner block that raises undoes its own changes; the outer one's are made if it catches that.
 
         Raises:
             AdapterFileError: they cannot be written.
@@ -115,22 +125,28 @@ class StoreFile:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
         with self._lock:
-            connection = self._open()
-            if self._depth == 0:
-                with self._errors():
-                    connection.execute(begin)
+            connection, level = self._open(), self._depth
+            self._execute(begin if level == 0 else f"SAVEPOINT level{level}")
             self._depth += 1
             try:
                 yield
-                if self._depth == 1:
-                    with self._errors():
-                        connection.execute("COMMIT")
+                self._execute("COMMIT" if level == 0 else f"RELEASE level{level}")
             except BaseException:
-                if connection.in_transaction:  # an inner block's failure undoes the outer one's changes, too
+                if connection.in_transaction and level == 0:
                     connection.rollback()
+                elif connection.in_transaction:  # what the outer block changed stays
+                    connection.execute(f"ROLLBACK TO level{level}")
+                    connection.execute(f"RELEASE level{level}")
                 raise
             finally:
                 self._depth -= 1
+
+    def _execute(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        connection = self._open()
+        if self._depth and not connection.in_transaction:  # SQLite gives up a transaction on a full disk
+            raise AdapterFileError(f"{self.path}: the changes of this block are lost; leave it and try again")
+        with self._errors():
+            return connection.execute(statement, values).fetchall()
 
     def bank(self, identity: str) -> Tensor:
         """The bank (h, b) of this identity; its values are not checked against it.
@@ -194,20 +210,20 @@ class StoreFile:
     def _create(self) -> None:
         if self._schema():  # another process was faster
             return
-        for table in SCHEMA:
-            self.rows(table)
+        for statement in SCHEMA:
+            self.rows(statement)
         self.rows(f"PRAGMA application_id = {APPLICATION}")
         self.rows(f"PRAGMA user_version = {VERSION}")
 
     def _schema(self) -> list[str]:
-        """All tables, views and triggers; of indexes only the tables' own have no text."""
+        """All that was created: tables, indexes, views and triggers; what SQLite adds itself has no text."""
         return sorted(str(text) for (text,) in self.rows("SELECT sql FROM sqlite_schema") if text is not None)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     """Also for reading the file may be written: what a killed writer left is undone first, if it can be."""
     way = "rwc" if mode == "a" else "rw"
-    where = f"file:{quote(str(path.absolute()))}?mode={way}"
+    where = f"file://{quote(os.fsencode(path.absolute()))}?mode={way}"
     return sqlite3.connect(
         where, uri=True, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
     )

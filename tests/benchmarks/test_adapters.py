@@ -10,6 +10,19 @@ import torch
 from benchmarks import __main__ as command_line
 from benchmarks import features, handling, presets, sizes, steps, stores
 
+# Of PEFT 0.21.2's VB-LoRA; a slip in the tries themselves would add to these.
+NOT_BY_PEFT = (
+    "does not divide",
+    "fused",
+    "stay so",
+    "old bits",
+    "tied",
+    "each row",
+    "selections",
+    "flipped",
+    "own save",
+)
+NOT_BY_PEFT += ("offloaded",)
 SMALL = presets.Case(presets.roberta(1, 64, 4), presets.ROBERTA, vector_length=32)
 
 
@@ -63,7 +76,9 @@ def test_features_are_tried_on_both_sides_and_ours_all_work(tmp_path: Path) -> N
     # Compiling runs without the tests' checks of types only: tests/vblora/test_compile.py.
     ours = {title: case["tried"]["vblora"] for title, case in found.items() if "compile" not in title}
     assert not {title: said for title, said in ours.items() if not said.startswith("yes")}
-    assert found["merging into 4-bit layers"]["tried"]["PEFT VB-LoRA"].startswith("no: RuntimeError")
+    theirs = {title: case["tried"]["PEFT VB-LoRA"].partition(":")[0] for title, case in found.items()}
+    no = {title for title, said in theirs.items() if not said.startswith("yes")}
+    assert no == {title for title, _ in features.TRIES if any(word in title for word in NOT_BY_PEFT)}
 
 
 def test_wrong_outputs_and_adapters_without_effect_are_no() -> None:

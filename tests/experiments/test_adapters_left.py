@@ -60,6 +60,10 @@ def test_finished_run_without_its_adapter_is_refused_until_forced(world: Path, t
         pipeline.run(small(world, tmp_path))
     pipeline.run(small(world, tmp_path, "force=true"))
     assert pipeline.run(small(world, tmp_path)).status == "success"
+    left = claims.adapter_dir(small(world, tmp_path)) / "run.json"
+    left.write_text(left.read_text().replace('"hash": "', '"hash": "0'))  # another run's
+    with pytest.raises(ClaimError, match="left no"):
+        pipeline.run(small(world, tmp_path))
 
 
 def banked(folder: Path) -> list[str]:

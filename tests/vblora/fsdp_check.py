@@ -5,6 +5,7 @@ Usage: python fsdp_check.py RANK CHECKPOINTING FOLDER; CHECKPOINTING: none or no
 
 import sys
 
+import peft
 import torch
 import torch.distributed as dist
 from ddp_check import build
@@ -55,6 +56,7 @@ def check_files(model, single, folder: str) -> None:
         lambda again: vblora.load(again, folder),
         lambda again: vblora.Store(f"{folder}.vblora").load(again, "own"),
         lambda again: vblora.load_peft(again, f"{folder}/peft"),
+        lambda again: peft.PeftModel.from_pretrained(again, f"{folder}/lora"),
     )
     for load in loads:
         again, _ = build("none")

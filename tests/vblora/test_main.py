@@ -191,6 +191,13 @@ def test_store_is_filled_listed_and_emptied(saved, store, tmp_path, capsys):
     theirs(kind="topk").save_pretrained(tmp_path / "peft")
     assert found(capsys, "add", new, "peft", tmp_path / "peft")["adapters"] == 4
     assert run(capsys, "add", new, "anna", path, "--name", "anna")[0] == 1
+    theirs(kind="trained").save_pretrained(tmp_path / "trained")
+    assert found(capsys, "add", new, "trained", tmp_path / "trained")["kind"] == "trained"
+    assert found(capsys, "remove", new, "trained")["adapters"] == 4
+    assert run(capsys, "add", tmp_path / "refused", "x", tmp_path / "further")[0] == 1
+    assert not (tmp_path / "refused").exists()
+    status, _, err = run(capsys, "inspect", new, "--bank", saved[1])
+    assert status == 1 and "--bank has no meaning" in err
     listed = found(capsys, "list", new)
     assert {name: entry["precision"] for name, entry in listed.items()} == {
         **{"own": "exact", "compact": "compact", "anna": "tiny", "peft": "exact"}

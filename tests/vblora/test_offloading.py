@@ -55,6 +55,19 @@ def test_what_needs_the_weights_is_refused_and_changes_nothing(kind, tmp_path):
     assert torch.equal(logits(model), before)
 
 
+def test_an_offloaded_head_is_refused(tmp_path):
+    whole = roberta()
+    vblora.attach(whole, vblora.VBLoRAConfig(**CONFIG), also_train=["classifier"])
+    vblora.save(whole, tmp_path)
+    model = roberta()
+    accelerate.cpu_offload(model.classifier, execution_device=torch.device("cpu"))
+    with pytest.raises(vblora.TargetError, match="leave it out of offloading"):
+        vblora.attach(model, vblora.VBLoRAConfig(**CONFIG), also_train=["classifier"])
+    with pytest.raises(vblora.AdapterFileError, match="leave it out of offloading"):
+        vblora.load(model, tmp_path)
+    assert not hasattr(model, "vblora")
+
+
 def test_device_map_of_a_loaded_model(tmp_path):
     model = llama()
     model.save_pretrained(tmp_path)

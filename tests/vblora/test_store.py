@@ -49,6 +49,13 @@ def donor(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def further(donor: Path, tmp_path: Path) -> Path:
+    """The folder of an adapter on the donor's bank."""
+    vblora.save(adapted(donor), tmp_path / "further", "topk")
+    return tmp_path / "further"
+
+
+@pytest.fixture
 def store(donor: Path, tmp_path: Path) -> Iterator[Store]:
     """Three adapters on one bank, and one with a bank of its own."""
     with Store(tmp_path / "all.vblora", "a") as store:
@@ -120,6 +127,12 @@ def test_store_with_several_banks_serves_not_as_one(store: Store, tmp_path: Path
     store.save(adapted(tmp_path / "second"), "second")
     with pytest.raises(AdapterFileError, match="holds 2 banks; give the file of an adapter"):
         vblora.banks.read_bank(store.path)
+    path = tmp_path / "out/vblora.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(store.file("second").data)
+    model = roberta()
+    vblora.load(model, path.parent, bank=store.path)  # which is asked for the one that the file names
+    assert torch.equal(logits(model), logits_of(store, "second"))
     store.remove("second")
     assert len(store.banks()) == 1 and store.verify() == 4
 
@@ -155,6 +168,64 @@ def test_changes_together_are_made_all_or_none(donor: Path, store: Store) -> Non
         store.remove("own")
         assert "own" in Store(store.path)  # others see it until the end
     assert "own" not in store
+
+
+def test_inner_failure_that_is_caught_undoes_itself_alone(further: Path, store: Store) -> None:
+    with store.together():
+        store.add("a", further)
+        for name in ("own", "a"):
+            with pytest.raises(AdapterStateError, match="already"):
+                store.add(name, further)
+        with pytest.raises(AdapterStateError, match="no adapter 'nobody'"):
+            store.file("nobody")
+        store.add("c", further)
+    assert {"a", "c"} < set(Store(store.path)) and store.verify() == 6
+    with pytest.raises(RuntimeError, match="of the user"), store.together():
+        store.add("d", further)
+        with pytest.raises(AdapterStateError, match="no adapter"):
+            store.remove("nobody")
+        store.remove("own")
+        raise RuntimeError("of the user")
+    assert "own" in store and "d" not in store
+
+
+def test_lost_transaction_takes_no_more_changes(further: Path, store: Store) -> None:
+    with pytest.raises(AdapterFileError, match="the changes of this block are lost"), store.together():
+        store.add("a", further)
+        store._file._open().rollback()  # as SQLite does on a full disk
+        store.add("b", further)
+    assert "a" not in store and "b" not in store and store.verify() == 4
+
+
+def test_store_that_changes_is_not_closed(further: Path, store: Store) -> None:
+    with store.together():
+        store.add("a", further)
+        with pytest.raises(AdapterStateError, match="close it afterwards"):
+            store.close()
+    assert "a" in store
+
+
+def test_damaged_bank_is_written_anew_when_it_is_at_hand(donor: Path, store: Store) -> None:
+    change(store, "UPDATE banks SET vectors = zeroblob(4 * 6 * 16)")
+    with Store(store.path, "a") as again:
+        again.save(adapted(donor, 5), "five")
+        assert again.verify() == 5
+
+
+def test_names_that_no_adapter_on_a_model_can_have(donor: Path, store: Store) -> None:
+    store.save(adapted(donor), "anna@example.org")
+    with pytest.raises(AdapterStateError, match="give adapter= another name there"):
+        store.load(roberta(), "anna@example.org")
+    model = roberta()
+    store.load(model, "anna@example.org", adapter="anna")
+    assert list(model.vblora) == ["anna"] and 5 not in store
+
+
+def test_file_too_large_for_a_value_is_refused_by_its_size(donor: Path, store: Store, monkeypatch) -> None:
+    monkeypatch.setattr("vblora.store.MOST_BYTES", 1000)
+    with pytest.raises(VBLoRAError, match="a store takes less than 1,000"):
+        store.save(adapted(donor), "large")
+    assert len(store) == 4
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "a\nb", 'no"; DROP TABLE adapters; --'])
@@ -247,8 +318,9 @@ def test_changed_schema_or_version_is_refused(store: Store, statement: str, mess
         ("UPDATE banks SET vectors = zeroblob(4 * 6 * 16)", "has other values"),
         ("UPDATE adapters SET bank = NULL", "something else of it"),
         ("UPDATE adapters SET bank = 'other'", "something else of it"),
-        ("UPDATE adapters SET num_bytes = 'many'", "an entry of other types"),
-        ("UPDATE adapters SET method = x'00ff'", "an entry of other types"),
+        ("UPDATE adapters SET num_bytes = 'many'", "an entry that is none"),
+        ("UPDATE adapters SET method = x'00ff'", "an entry that is none"),
+        ("UPDATE adapters SET kind = char(27) || '[2J'", "an entry that is none"),
         ("UPDATE adapters SET kind = CAST(x'00ff' AS TEXT)", "damaged"),
     ],
 )
@@ -342,13 +414,6 @@ def check(path: Path, pid: int, lines: list[str]) -> set[str]:
         assert found ^ must <= {f"{pid}-{last + 1}", f"{pid}-{last - 1}"} and len(found ^ must) <= 1
         assert store.verify() >= len(found)  # another process may write now
     return found
-
-
-@pytest.fixture
-def further(donor: Path, tmp_path: Path) -> Path:
-    """The folder of an adapter on the donor's bank."""
-    vblora.save(adapted(donor), tmp_path / "further", "topk")
-    return tmp_path / "further"
 
 
 def test_killed_at_any_time_it_loses_at_most_what_was_under_way(store: Store, further: Path) -> None:
