@@ -3,7 +3,7 @@
 # two further kinds of run learn selections only, against a bank that does not train: STS-B's, trained by the run of the same
 # seed (variant stsb_bank), and one of random vectors (variant random_bank), which tells what the trained one is worth.
 # Before, a search of the logits' rate for such runs, on a seed (100) that no table reports.
-# Then `experiments.precision` stores every adapter in 32, 16 and 8 bits and asks each for its answers again.
+# Then `experiments.fewer_bits` stores every adapter in 32, 16 and 8 bits and asks each for its answers again.
 # Records and adapters go to .cache/storage, not to results/. Finished runs are skipped.
 # `scripts/minilm_storage.sh model.path=<folder> data.root=<folder> launcher=joblib` runs two at a time: two hours on two cores.
 set -euo pipefail
@@ -27,4 +27,4 @@ for seed in 0 1 2; do
 done
 run row=vblora_all task=cola,mrpc seed=0,1,2 variant=random_bank optim.bank_lr=0 "$@"
 "$PYTHON" -m experiments.rates .cache/storage/runs --scale minilm
-"$PYTHON" -m experiments.precision scale=minilm $ROWS paths.results=.cache/storage/runs paths.adapters=$ADAPTERS "${@/launcher=*/launcher=basic}"
+"$PYTHON" -m experiments.fewer_bits scale=minilm $ROWS paths.results=.cache/storage/runs paths.adapters=$ADAPTERS "${@/launcher=*/launcher=basic}"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from small_world import make, overrides
 
-from experiments import pipeline, precision, precision_table
+from experiments import fewer_bits, fewer_bits_table, pipeline
 from experiments.claims import ClaimError
 from experiments.composing import load
 
@@ -28,8 +28,8 @@ def words(world: Path) -> list[str]:
 def found(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("found")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "KEPT", folder)
-        precision.main([*words(world), "task=cola,stsb", "seed=0,1"])
+        patch.setattr(fewer_bits, "KEPT", folder)
+        fewer_bits.main([*words(world), "task=cola,stsb", "seed=0,1"])
     read: dict[str, Any] = json.loads((folder / "minilm.json").read_text())
     return read
 
@@ -64,7 +64,7 @@ def test_files_get_smaller_and_beat_pefts(found: dict[str, Any]) -> None:
 
 
 def test_table_shows_score_spread_and_changes(found: dict[str, Any]) -> None:
-    lines = precision_table.table(found).splitlines()
+    lines = fewer_bits_table.table(found).splitlines()
     assert len([line for line in lines if line.startswith("| vblora qv, small | cola |")]) == 8
     (tiny,) = (line for line in lines if "| cola | tiny |" in line and "| float32 |" in line)
     assert " of 32 |" in tiny and "(2)" in tiny
@@ -75,13 +75,13 @@ def test_table_shows_score_spread_and_changes(found: dict[str, Any]) -> None:
 def test_page_is_filled_between_its_comments(found: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "minilm.json").write_text(json.dumps(found))
     page = "a\n<!-- precision:minilm -->\nold\n<!-- /precision:minilm -->\nb"
-    filled = precision_table.filled(page, tmp_path)
+    filled = fewer_bits_table.filled(page, tmp_path)
     assert "old" not in filled and filled.startswith("a\n") and filled.endswith("\nb")
-    assert precision_table.filled(filled, tmp_path) == filled
+    assert fewer_bits_table.filled(filled, tmp_path) == filled
 
 
 def test_run_that_is_not_finished_is_refused(world: Path) -> None:
     with pytest.raises(ClaimError, match=r"seed7: not finished yet"):
-        precision.main([*words(world), "seed=7"])
+        fewer_bits.main([*words(world), "seed=7"])
     with pytest.raises(SystemExit, match="say which runs"):
-        precision.main([])
+        fewer_bits.main([])

@@ -1,4 +1,4 @@
-"""The table of `experiments.precision`: for every row and task, each precision's bytes, score and changes."""
+"""The table of `experiments.fewer_bits`: each precision of every row and task, its bytes, score and changes."""
 
 import json
 import re

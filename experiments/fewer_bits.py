@@ -1,7 +1,7 @@
 """What storing an adapter in fewer bits costs: bytes, score, and predictions that change.
 
-    python -m experiments.precision scale=minilm row=vblora_all task=cola,mrpc seed=0,1 paths.adapters=DIR …
-    python -m experiments.precision page
+    python -m experiments.fewer_bits scale=minilm row=vblora_all task=cola,mrpc seed=0,1 paths.adapters=DIR …
+    python -m experiments.fewer_bits page
 
 The words are those of `experiments.run`; values with commas make a grid. Every run must be finished and have
 left its adapter under `paths.adapters`. The adapter is stored in each precision, loaded again and asked for
@@ -26,14 +26,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from torch import nn
 
 import vblora
-from experiments import claims, methods, models, precision_table, tasks, training
+from experiments import claims, fewer_bits_table, methods, models, tasks, training
 from experiments.circumstances import here, now
 from experiments.composing import load
 from experiments.config import Config, run_id
 from experiments.data.examples import Data
+from experiments.fewer_bits_table import KEPT, LORA_RANK
 from experiments.models import Backbone
 from experiments.pipeline import machine
-from experiments.precision_table import KEPT, LORA_RANK
 from experiments.tasks import Task
 from experiments.tasks.base import Answer
 from vblora.adapter import Adapter
@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure each run of the grid and write what was found, or put the table into its page."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["page"]:
-        precision_table.fill_page()
+        fewer_bits_table.fill_page()
         return
     transformers.utils.logging.disable_progress_bar()
     configs = list(grid(words))
@@ -181,13 +181,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = []
     for cfg in configs:
         found.append(measure(cfg))
-        print(precision_table.line(found[-1]), flush=True)
+        print(fewer_bits_table.line(found[-1]), flush=True)
     path = KEPT / f"{configs[0].scale.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"runs": found, "measured_at": now(), **here()}, indent=1)
     path.with_suffix(".partial").write_text(f"{text}\n", encoding="utf-8")
     os.replace(path.with_suffix(".partial"), path)
-    print(f"{precision_table.table(json.loads(text))}\n{path}")
+    print(f"{fewer_bits_table.table(json.loads(text))}\n{path}")
 
 
 if __name__ == "__main__":
