@@ -1,4 +1,4 @@
-"""The table of `experiments.fewer_bits`: each precision of every row and task, its bytes, score and changes."""
+"""The table of `experiments.fewer_bits`: bytes, score and changes of every row, task and precision."""
 
 import json
 import re
