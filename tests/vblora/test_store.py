@@ -76,6 +76,16 @@ def test_stored_adapters_give_the_very_outputs_again(donor: Path, store: Store) 
     assert list(model.vblora) == ["user-0", "user-1", "user-2", "mine"] and model.vblora.mine.trainable
 
 
+def test_stored_adapters_serve_the_rows_of_one_batch(donor: Path, store: Store) -> None:
+    model, names = roberta(), ["user-2", "user-0", "user-1"]
+    alone = []
+    for row, name in enumerate(names):
+        store.load(model, name)
+        alone.append(logits(model)[row])
+    with vblora.rows(model, names):
+        torch.testing.assert_close(logits(model), torch.stack(alone), atol=1e-6, rtol=1e-6)
+
+
 def test_a_shared_bank_lies_there_once_and_in_memory_once(donor: Path, store: Store) -> None:
     bank = vblora.banks.read_bank(donor)
     assert store.banks() == [identity(bank)] and torch.equal(store.bank("user-1"), bank)
