@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.records import parse_run_id
+from experiments.report.names import TASKS, row_name
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = PROJECT / "docs" / "storing.md"
@@ -42,8 +43,8 @@ def table(found: Mapping[str, Any]) -> str:
     groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in found["runs"]:
         identity = parse_run_id(run["run_id"])
-        variant = "" if identity.variant == "paper" else f", {identity.variant}"
-        groups[f"{identity.method} {identity.targets}{variant}", identity.task].append(run)
+        row = row_name(identity.method, identity.targets, identity.variant)
+        groups[row, TASKS.get(identity.task, identity.task)].append(run)
     heads = (*HEADS, *HEADS_OF_CHANGES)
     lines = [f"| {' | '.join(heads)} |", f"|:---|:---|:---|---:|---:|:---|{'---:|' * (len(heads) - 6)}"]
     for (row, task), runs in groups.items():

@@ -65,8 +65,8 @@ def test_files_get_smaller_and_beat_pefts(found: dict[str, Any]) -> None:
 
 def test_table_shows_score_spread_and_changes(found: dict[str, Any]) -> None:
     lines = fewer_bits_table.table(found).splitlines()
-    assert len([line for line in lines if line.startswith("| vblora qv, small | cola |")]) == 8
-    (tiny,) = (line for line in lines if "| cola | tiny |" in line and "| float32 |" in line)
+    assert len([line for line in lines if line.startswith("| VB-LoRA qv (small) | CoLA |")]) == 8
+    (tiny,) = (line for line in lines if "| CoLA | tiny |" in line and "| float32 |" in line)
     assert " of 32 |" in tiny and "(2)" in tiny
     assert "All classifications, products in float32: exact 0 of 32 (0.00 %), compact" in "\n".join(lines)
     assert all(cell == "–" for cell in lines[2].split(" | ")[5:-1])
