@@ -4,7 +4,8 @@
     python -m benchmarks features             # what works, ours and PEFT's
     python -m benchmarks operators
     python -m benchmarks composition
-    python -m benchmarks steps --preset small  # full: for a GPU
+    python -m benchmarks memory --preset small  # full: for a GPU; steps likewise
+    python -m benchmarks steps
     python -m benchmarks handling
     python -m benchmarks sizes
     python -m benchmarks stores
@@ -37,6 +38,7 @@ from benchmarks import (
     features,
     grading,
     handling,
+    memory,
     operators,
     presets,
     results,
@@ -49,6 +51,7 @@ MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
     "features": lambda given: features.measure(),
     "operators": lambda given: operators.measure(),
     "composition": lambda given: composition.measure(given.rounds),
+    "memory": lambda given: memory.measure(given.preset),
     "steps": lambda given: steps.measure(given.preset, given.rounds, given.threads),
     "handling": lambda given: handling.measure(given.rounds),
     "sizes": lambda given: sizes.measure(),
@@ -58,8 +61,8 @@ MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
     "grading": lambda given: grading.measure(given.data, given.rounds, given.workers, given.answers),
 }
 SETTINGS = ("preset", "rounds", "texts", "prompts", "answers")
-COUNTED = {"features", "operators", "sizes"}  # nothing is timed
-WITHOUT_DATA = ("features", "operators", "sizes", "composition", "handling", "stores", "steps")
+COUNTED = {"features", "memory", "operators", "sizes"}  # nothing is timed
+WITHOUT_DATA = ("features", "operators", "sizes", "composition", "handling", "stores", "memory", "steps")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -94,7 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         about[name].add_argument("--data", type=Path, required=True, help="folder of the data sets' folders")
     for name in set(MEASURES) - COUNTED:
         about[name].add_argument("--rounds", type=int, default=5, help="times that each side is counted")
-    about["steps"].add_argument("--preset", choices=presets.CASES, default="small", help="full: for a GPU")
+    for name in ("memory", "steps"):
+        about[name].add_argument("--preset", choices=presets.CASES, default="small", help="full: for a GPU")
     about["batching"].add_argument("--vocabulary", type=Path, required=True, help="GPT-2's two files")
     about["batching"].add_argument("--texts", type=int, default=128, help="of a side's sample")
     about["answering"].add_argument("--model", type=Path, required=True, help="folder of a small GPT-2")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command_line
-from benchmarks import features, handling, presets, sizes, steps, stores
+from benchmarks import features, handling, memory, presets, sizes, steps, stores
 
 # Of PEFT 0.21.2's VB-LoRA; a slip in the tries themselves would add to these.
 NOT_BY_PEFT = (
@@ -50,6 +50,19 @@ def test_peak_holds_what_training_allocates(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(presets.CASES["tiny"], "wide", wide)
     small, large = (steps.peak("tiny", title, "vblora", 1) for title in presets.CASES["tiny"])
     assert large - small > 64e6
+
+
+def test_memory_counts_what_trains_and_what_a_step_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(presets.CASES, "one", {"small": SMALL})
+    found = memory.measure("one")
+    assert found == memory.measure("one")  # the same every time
+    facts = found["small"]["facts"]
+    head = 4 * (64 * 64 + 64 + 64 * 2 + 2) * 3 / 1e6  # weights and AdamW's two moments, in megabytes
+    assert facts["head only"]["kept, MB"] == pytest.approx(head, abs=0.1)
+    assert facts["vblora"]["step, MB"] > facts["head only"]["step, MB"] > 0
+    wide = presets.Case(SMALL.build, SMALL.targets, vector_length=32, batch=(64, 32))
+    monkeypatch.setitem(presets.CASES, "one", {"small": wide})
+    assert memory.measure("one")["small"]["facts"]["vblora"]["step, MB"] > 4 * facts["vblora"]["step, MB"]
 
 
 def test_handling_changes_nothing_in_the_end_and_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
