@@ -109,9 +109,10 @@ def _ratio(timing: Mapping[str, Any]) -> str:
 
 def _said(result: Mapping[str, Any]) -> str:
     settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items() if value is not None)
-    timed = f"{settings}; medians, and the range of the ratios to a case's first side, round by round. "
+    timed = "medians, and the range of the ratios to a case's first side, round by round"
+    said = "; ".join(filter(None, [settings, timed if "rounds" in result["settings"] else ""]))
     return (
-        f"{timed if settings else ''}"
+        f"{said + '. ' if said else ''}"
         f"{result['hardware']}, torch {result['versions']['torch']} on {result['num_threads']} thread(s)."
     )
 
