@@ -233,7 +233,8 @@ class Store:
                 self._drop_unused_banks()
 
     def _keep_bank(self, wanted: str, shared: Tensor) -> None:
-        """Write the bank if it is not there, or there and damaged."""
+        """Write the bank if it is not in the file, or there and damaged."""
+        self._banks.pop(wanted, None)  # what was read once may have gone with its last adapter since
         try:
             self._bank(wanted)
         except AdapterFileError:

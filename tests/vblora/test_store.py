@@ -222,6 +222,15 @@ def test_damaged_bank_is_written_anew_when_it_is_at_hand(donor: Path, store: Sto
         assert again.verify() == 5
 
 
+def test_bank_that_went_with_its_last_adapter_is_written_again(donor: Path, store: Store) -> None:
+    for name in ("user-0", "user-1", "user-2"):
+        store.load(roberta(), name)  # so that the bank is in memory
+        store.remove(name)
+    assert store.banks() == []
+    store.save(adapted(donor, 5), "five")
+    assert torch.equal(logits_of(Store(store.path), "five"), logits(adapted(donor, 5)))
+
+
 def test_names_that_no_adapter_on_a_model_can_have(donor: Path, store: Store) -> None:
     store.save(adapted(donor), "anna@example.org")
     with pytest.raises(AdapterStateError, match="give adapter= another name there"):
