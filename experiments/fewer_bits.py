@@ -7,7 +7,8 @@ The words are those of `experiments.run`; values with commas make a grid. Every 
 left its adapter under `paths.adapters`. The adapter is stored in each precision, loaded again and asked for
 its answers to the validation set, with products as in training and in float32. Beside it: the smallest file
 of PEFT's VB-LoRA with the same numbers, and that of PEFT's LoRA of rank 8 on the same layers. It is all
-written to `results/precision/<scale>.json`, which `page` puts into docs/storing.md as a table.
+written to `.cache/precision/<scale>.json`; the project's own are kept in `results/precision/`, and `page` makes
+the table of docs/storing.md from these.
 """
 
 import itertools
@@ -31,7 +32,7 @@ from experiments.circumstances import here, now
 from experiments.composing import load
 from experiments.config import Config, run_id
 from experiments.data.examples import Data
-from experiments.fewer_bits_table import KEPT, LORA_RANK
+from experiments.fewer_bits_table import LORA_RANK
 from experiments.models import Backbone
 from experiments.pipeline import machine
 from experiments.tasks import Task
@@ -44,6 +45,7 @@ from vblora.peft_files import WEIGHTS
 from vblora.places import Place
 from vblora.storage import file_of
 
+OUT = Path(".cache/precision")
 Asked = tuple[dict[str, float], list[Answer]]
 """Scores and answers."""
 
@@ -182,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for cfg in configs:
         found.append(measure(cfg))
         print(fewer_bits_table.line(found[-1]), flush=True)
-    path = KEPT / f"{configs[0].scale.name}.json"
+    path = OUT / f"{configs[0].scale.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"runs": found, "measured_at": now(), **here()}, indent=1)
     path.with_suffix(".partial").write_text(f"{text}\n", encoding="utf-8")

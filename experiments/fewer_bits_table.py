@@ -13,21 +13,23 @@ from experiments.report.names import TASKS, row_name
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = PROJECT / "docs" / "storing.md"
-KEPT = Path("results/precision")
+KEPT = PROJECT / "results" / "precision"  # the project's own, which the page quotes
 PLACE = re.compile(r"<!-- precision:(\S+) -->\n.*?<!-- /precision:\1 -->", re.DOTALL)
 LORA_RANK = 8  # as in the paper's tables
 HEADS = (
-    "Row",
-    "Task",
-    "Stored as",
-    "Bytes",
-    "Without head",
-    "Products",
-    "Score",
-    "Its largest change",
-    "Spread",
+    *(
+        "Row",
+        "Task",
+        "Stored as",
+        "Bytes",
+        "Without head",
+        "Products",
+        "Score",
+        "Its largest change",
+        "Spread",
+    ),
+    *("Predictions changed", "Largest change of an output"),
 )
-HEADS_OF_CHANGES = ("Predictions changed", "Largest change of an output")
 Run = Mapping[str, Any]
 
 
@@ -45,8 +47,7 @@ def table(found: Mapping[str, Any]) -> str:
         identity = parse_run_id(run["run_id"])
         row = row_name(identity.method, identity.targets, identity.variant)
         groups[row, TASKS.get(identity.task, identity.task)].append(run)
-    heads = (*HEADS, *HEADS_OF_CHANGES)
-    lines = [f"| {' | '.join(heads)} |", f"|:---|:---|:---|---:|---:|:---|{'---:|' * (len(heads) - 6)}"]
+    lines = [f"| {' | '.join(HEADS)} |", f"|:---|:---|:---|---:|---:|:---|{'---:|' * (len(HEADS) - 6)}"]
     for (row, task), runs in groups.items():
         lines += [f"| {' | '.join([row, task, *cells])} |" for cells in _rows(runs)]
     return "\n".join([*lines, "", *_sums(found["runs"]), _said(found)])
@@ -127,4 +128,4 @@ def filled(page: str, root: Path) -> str:
 
 def fill_page() -> None:
     """Make the page's tables anew from the project's own results."""
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), PROJECT / KEPT), encoding="utf-8")
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), KEPT), encoding="utf-8")

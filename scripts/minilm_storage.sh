@@ -4,7 +4,7 @@
 # seed (variant stsb_bank), and one of random vectors (variant random_bank), which tells what the trained one is worth.
 # Before, a search of the logits' rate for such runs, on a seed (100) that no table reports.
 # Then `experiments.fewer_bits` stores every adapter in 32, 16 and 8 bits and asks each for its answers again.
-# Records and adapters go to .cache/storage, not to results/. Finished runs are skipped.
+# Records and adapters go to .cache/storage, what is found to .cache/precision, nothing to results/. Finished runs are skipped.
 # `scripts/minilm_storage.sh model.path=<folder> data.root=<folder> launcher=joblib` runs two at a time: two hours on two cores.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -28,7 +28,7 @@ def words(world: Path) -> list[str]:
 def found(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("found")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fewer_bits, "KEPT", folder)
+        patch.setattr(fewer_bits, "OUT", folder)
         fewer_bits.main([*words(world), "task=cola,stsb", "seed=0,1"])
     read: dict[str, Any] = json.loads((folder / "minilm.json").read_text())
     return read
@@ -78,6 +78,13 @@ def test_page_is_filled_between_its_comments(found: dict[str, Any], tmp_path: Pa
     filled = fewer_bits_table.filled(page, tmp_path)
     assert "old" not in filled and filled.startswith("a\n") and filled.endswith("\nb")
     assert fewer_bits_table.filled(filled, tmp_path) == filled
+
+
+def test_page_shows_what_is_kept() -> None:
+    page = fewer_bits_table.PAGE.read_text(encoding="utf-8")
+    assert (
+        fewer_bits_table.PLACE.search(page) and fewer_bits_table.filled(page, fewer_bits_table.KEPT) == page
+    )
 
 
 def test_run_that_is_not_finished_is_refused(world: Path) -> None:
