@@ -7,8 +7,8 @@ The words are those of `experiments.run`; values with commas make a grid. Every 
 left its adapter under `paths.adapters`. The adapter is stored in each precision, loaded again and asked for
 its answers to the validation set, with products as in training and in float32. Beside it: the smallest file
 of PEFT's VB-LoRA with the same numbers, and that of PEFT's LoRA of rank 8 on the same layers. It is all
-written to `.cache/precision/<scale>.json`; the project's own are kept in `results/precision/`, and `page` makes
-the table of docs/storing.md from these.
+written to `.cache/precision/<scale>.json`; the project's own are kept in `results/precision/`, and `page`
+makes the table of docs/storing.md from these.
 """
 
 import itertools
