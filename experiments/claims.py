@@ -45,6 +45,16 @@ def new_answers_path(cfg: Config) -> Path:
     return record_path(cfg).with_suffix(".answers.new")
 
 
+def footprint_path(cfg: Config) -> Path:
+    """Where the run's selection footprint lies: beside its record."""
+    return record_path(cfg).with_suffix(".footprint.safetensors")
+
+
+def new_footprint_path(cfg: Config) -> Path:
+    """Where its footprint waits until its record is written."""
+    return record_path(cfg).with_suffix(".footprint.new")
+
+
 def adapter_dir(cfg: Config) -> Path | None:
     """Where the run leaves what it trained; None if it is not asked to."""
     return Path(cfg.paths.adapters) / cfg.scale.name / run_id(cfg) if cfg.paths.adapters else None
@@ -98,6 +108,12 @@ def leave_adapter(cfg: Config, save: Callable[[Path], None]) -> None:
     partial.replace(folder)
 
 
+def leave_footprint(cfg: Config, save: Callable[[Path], None]) -> str:
+    """Let a run write its selections, to wait for its record. Returns the file's SHA-256."""
+    save(new_footprint_path(cfg))
+    return hashlib.sha256(new_footprint_path(cfg).read_bytes()).hexdigest()
+
+
 def _left_by(folder: Path) -> str | None:
     """The hash of the run that left a folder whole; None if none did."""
     try:
@@ -109,18 +125,28 @@ def _left_by(folder: Path) -> str | None:
 
 def is_settled(cfg: Config) -> bool:
     """Whether a finished run left nothing to put in order; one killed right after its record did."""
-    return not new_answers_path(cfg).exists() and not checkpoint_dir(cfg).exists()
+    left = (new_answers_path(cfg), new_footprint_path(cfg), checkpoint_dir(cfg))
+    return not any(path.exists() for path in left)
 
 
 def settle(cfg: Config, record: RunRecord) -> None:
-    """Under the claim of a finished run: put its answers beside its record, and delete its checkpoints."""
-    new = new_answers_path(cfg)
-    if new.is_file() and record.outcome is not None:
-        if hashlib.sha256(new.read_bytes()).hexdigest() == record.outcome["answers_sha256"]:
-            new.replace(answers_path(cfg))
-        else:  # of a repeat that was killed before its record
-            new.unlink()
+    """Under the claim of a finished run: put its files beside its record, and delete its checkpoints."""
+    digests = {**record.circumstances, **(record.outcome or {})}
+    _place(new_answers_path(cfg), answers_path(cfg), digests.get("answers_sha256"))
+    _place(new_footprint_path(cfg), footprint_path(cfg), digests.get("footprint_sha256"))
+    if digests.get("footprint_sha256") is None:
+        footprint_path(cfg).unlink(missing_ok=True)  # of the run that this one replaced
     shutil.rmtree(checkpoint_dir(cfg), ignore_errors=True)
+
+
+def _place(new: Path, path: Path, digest: str | None) -> None:
+    """Put a waiting file in its place; one of a repeat that was killed before its record is deleted."""
+    if not new.is_file():
+        return
+    if hashlib.sha256(new.read_bytes()).hexdigest() == digest:
+        new.replace(path)
+    else:
+        new.unlink()
 
 
 def holds_result(cfg: Config) -> bool:

@@ -32,9 +32,12 @@ from experiments.identity import bank_identity, flat
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 # Words that choose a run's place, watcher or machine; they set no value.
-NAMING = ("seed", "variant", "force", "check", "paths.", "tracker.", "hydra.", "data.root", "scale.seeds")
+NAMING = (
+    *("seed", "variant", "force", "check", "paths.", "tracker.", "hydra.", "data.root"),
+    *("scale.seeds", "scale.lengths"),
+)
 # Groups that no run_id holds: to choose another than the scale's makes a variant.
-UNNAMED = ("data", "optim", "generation", "tuned")
+UNNAMED = ("data", "optim", "generation", "tuned", "ablation")
 BANK = "method.options.bank"
 NO_NAME = f"choose {', '.join(VARIANTS)}, or set one"
 RESOLVING = "ValueError raised while resolving interpolation: "  # how OmegaConf opens what `_tuned` says

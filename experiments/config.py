@@ -219,11 +219,13 @@ class ScaleConfig:
         name: folder of the records.
         num_threads: CPU threads of torch, as they can change the last bits of a result; None: torch's choice.
         seeds: the seeds of a whole grid, as Hydra's sweep syntax writes them.
+        lengths: the rows of Table 6, by their names in conf/ablation, written in the same way.
     """
 
     name: str = MISSING
     num_threads: int | None = None
     seeds: str = "0"
+    lengths: str = "b128,b256,b512,b1024"
 
 
 @dataclass
@@ -235,12 +237,14 @@ class TrackerConfig:
         mode: of W&B: "offline" or "online".
         project: of W&B.
         entity: of W&B: user or team; None for its default.
+        footprint: VB-LoRA: keep which bank vectors were selected, and when, in a file beside the record.
     """
 
     name: str = "none"
     mode: str = "offline"
     project: str = "vblora"
     entity: str | None = None
+    footprint: bool = True
 
 
 @dataclass

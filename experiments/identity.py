@@ -27,13 +27,13 @@ def settings(cfg: Config) -> dict[str, Any]:
     """Everything configured that can change a run's outcome, as plain data.
 
     A shared bank of vectors stands there by its identity. Left out: tracker, folders (`versions` knows data
-    and model by their content), force, a grid's list of seeds, the variant and the tables of tuned values and
+    and model by their content), force, a grid's lists, the variant and the tables of tuned values and
     layers, whose chosen values stand in the other groups, and `generation` where nothing is generated.
     """
     plain = asdict(cfg)
     for key in ("tracker", "paths", "force", "check", "variant", "tuned"):
         del plain[key]
-    del plain["scale"]["seeds"], plain["data"]["root"]
+    del plain["scale"]["seeds"], plain["scale"]["lengths"], plain["data"]["root"]
     for key in ("kind", "layers", "splits"):
         del plain["model"][key]
     if cfg.model.source == "local":

@@ -50,6 +50,10 @@ class Method(Protocol):
     def save(self, folder: Path) -> None:
         """Write what was trained, head included, into a folder; its library reads it again."""
 
+    @property
+    def selecting(self) -> vblora.VBLoRA | None:
+        """The attached adapter whose selections can be recorded; None for a method that selects nothing."""
+
 
 class Base:
     """What the methods share: which part of the model is the head, and what is counted."""
@@ -100,6 +104,11 @@ class Base:
             "stored_params": params,
             "stored_bytes": size,
         }
+
+    @property
+    def selecting(self) -> vblora.VBLoRA | None:
+        """Nothing."""
+        return None
 
     def save(self, folder: Path) -> None:
         """Every trained tensor by its name in the model."""
@@ -168,6 +177,11 @@ class Own(Base):
             return super().stored()
         shape = self.adapter.sites, self.adapter.config
         return counting.vblora_stored_parameters(*shape), counting.vblora_stored_bytes(*shape)
+
+    @property
+    def selecting(self) -> vblora.VBLoRA | None:
+        """A VB-LoRA adapter."""
+        return self.adapter if isinstance(self.adapter, vblora.VBLoRA) else None
 
     def save(self, folder: Path) -> None:
         """The adapter and its head, so that training could go on."""

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from experiments.models import Backbone
 from experiments.records import RunRecord
 from experiments.tasks import TextTask
 from experiments.training import TrainResult
+from vblora import footprint_file
 
 MEASURED = ("train_seconds", "eval_seconds", "peak_bytes", "num_resumes", "checkpoint_bytes", "model_bytes")
 Rows = list[dict[str, Any]]
@@ -99,6 +101,7 @@ def work(cfg: Config) -> Parts:
     with tracking.tracked(cfg) as tracker:
         result = _trained(cfg, task, data, backbone, method, tracker.report_to)
         claims.leave_adapter(cfg, method.save)
+        footprint = _footprint(cfg, result)
         rows, answered = _answers(cfg, task, data, backbone, method, result)
         header = {"family": task.family, "task": task.name, "metric": _metric(task), "version": task.version}
         header |= task.header() if isinstance(task, TextTask) else {}
@@ -120,7 +123,7 @@ def work(cfg: Config) -> Parts:
         "model_commit": backbone.commit,
     }
     measured = {name: getattr(result, name) for name in MEASURED}
-    return outcome, measured | {"tracker_url": tracker.url}
+    return outcome, measured | {"tracker_url": tracker.url, "footprint_sha256": footprint}
 
 
 def _trained(
@@ -140,6 +143,7 @@ def _trained(
         seed=cfg.seed,
         checkpoint_dir=claims.checkpoint_dir(cfg),
         keep_best=_keeps_best(cfg),
+        watched=method.selecting if cfg.tracker.footprint else None,
         callbacks=bars.callbacks(run_id(cfg)),
         report_to=report_to,
         run_name=run_id(cfg),
@@ -172,6 +176,12 @@ def _answers(
     return rows, {
         "answered_by": {"best": f"epoch {result.best_epoch}", "last": "last epoch"}.get(epoch, "start")
     }
+
+
+def _footprint(cfg: Config, result: TrainResult) -> str | None:
+    """The SHA-256 of the file of the run's selections; None if none were recorded."""
+    found = result.footprint
+    return None if found is None else claims.leave_footprint(cfg, partial(footprint_file.save, found))
 
 
 def _metric(task: tasks.Task) -> str:

@@ -32,8 +32,10 @@ from experiments.checkpoints import CheckpointError, CheckpointWarning, Folder, 
 from experiments.learned_places import logits_of_learned
 from experiments.run_state import Progress, packed, put_back, random_states, trained
 from experiments.tasks.base import Answer
+from vblora.footprint import Recorder
 
 TRAINED, BEST, PROGRESS = "trained.safetensors", "best.safetensors", "progress.json"
+SELECTED = "selected.safetensors"
 # A checkpoint is due at the earliest after 20 times the seconds that the last one took: at most 5 %.
 _SAVING_SHARE = 20
 
@@ -54,6 +56,7 @@ class Hooks:
         save_seconds: seconds between checkpoints; 0 writes one at every step.
         keep: what an evaluation keeps of a batch's logits and targets; None for the logits.
         keep_best: keep the best epoch's trained tensors, and end with them.
+        recorder: is told which optimiser step comes next, and goes into checkpoints.
     """
 
     loss: Callable[[Tensor, Tensor, Tensor | int], Tensor]
@@ -63,6 +66,7 @@ class Hooks:
     save_seconds: float
     keep: Callable[[Tensor, Tensor], Tensor] | None = None
     keep_best: bool = False
+    recorder: Recorder | None = None
 
 
 class Timetable(TrainerCallback):
@@ -76,6 +80,13 @@ class Timetable(TrainerCallback):
     ) -> None:
         """Tell the sampler which epoch it is; the stock way does not reach it in a continued epoch."""
         self.trainer.sampler.epoch = state.global_step // self.trainer.steps_per_epoch
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Tell the recorder of selections, if there is one."""
+        if self.trainer.hooks.recorder is not None:
+            self.trainer.hooks.recorder.begin(state.global_step)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -232,6 +243,8 @@ class GroupTrainer(Trainer):
         (partial / SCHEDULER_NAME).write_bytes(packed(schedule.state_dict()))
         (partial / "rng_state.pth").write_bytes(packed(random_states()))
         (partial / PROGRESS).write_text(json.dumps(asdict(self.progress)), encoding="utf-8")
+        if self.hooks.recorder is not None:
+            (partial / SELECTED).write_bytes(safetensors.torch.save(self.hooks.recorder.state()))
         self.state.save_to_json(str(partial / TRAINER_STATE_NAME))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -244,6 +257,8 @@ class GroupTrainer(Trainer):
         put_back(self.model, saved)
         if (folder / BEST).exists():
             self.best = safetensors.torch.load_file(folder / BEST)
+        if self.hooks.recorder is not None:
+            self.hooks.recorder.restore(safetensors.torch.load_file(folder / SELECTED))
         self.progress = Progress(**json.loads((folder / PROGRESS).read_text(encoding="utf-8")))
         self.progress.num_resumes += 1
         self.progress.checkpoint_bytes = num_bytes(folder)

@@ -7,7 +7,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from experiments.models import Backbone, tensor_bytes
 from experiments.run_state import peak_bytes, put_back, trained
 from experiments.tasks.base import Answer, Scale, Task
 from experiments.trainer import GroupTrainer, Hooks, TrainingError
+from vblora import VBLoRA
+from vblora.footprint import Footprint, Recorder
 
 Group = dict[str, Any]
 """A parameter group: name, params, lr, weight_decay."""
@@ -52,6 +54,7 @@ class TrainResult:
         peak_bytes: most memory held: on a GPU that allocated in this run, else that of the process so far.
         num_resumes: times the run was continued.
         checkpoint_bytes, model_bytes: size of its last checkpoint, and of all weights of the model.
+        footprint: which bank vectors were selected, if that was recorded.
     """
 
     history: list[dict[str, Any]]
@@ -66,6 +69,7 @@ class TrainResult:
     num_resumes: int
     checkpoint_bytes: int
     model_bytes: int
+    footprint: Footprint | None = None
 
 
 def untrained(model: nn.Module) -> TrainResult:
@@ -85,6 +89,7 @@ def train(
     seed: int,
     checkpoint_dir: Path,
     keep_best: bool = False,
+    watched: VBLoRA | None = None,
     callbacks: Sequence[TrainerCallback] = (),
     report_to: str = "none",
     run_name: str = "",
@@ -103,6 +108,7 @@ def train(
         seed: of the order of examples and of dropout.
         checkpoint_dir: this run's own folder.
         keep_best: leave the model with the best epoch's weights; else with the last one's.
+        watched: a VB-LoRA adapter of the model whose selections are recorded.
         callbacks: more of transformers' callbacks, such as a progress bar.
         report_to: "none" or "wandb".
         run_name: the tracker's name for the run.
@@ -114,9 +120,11 @@ def train(
     """
     check_groups(backbone.model, param_groups)
     arguments = _arguments(optim, len(splits["train"]), seed, checkpoint_dir, report_to, run_name)
-    facts = [identity, arguments.device.type, keep_best]
+    facts = [identity, arguments.device.type, keep_best, watched is not None]
     folder = Folder(checkpoint_dir, _identity(facts, backbone, task, splits, param_groups, optim, data, seed))
-    hooks = Hooks(task.loss, _none, task.metric, optim.eval_every_epochs, save_seconds, task.keep, keep_best)
+    recorder = Recorder(watched, _num_steps(optim, len(splits["train"]))) if watched else None
+    asked = (optim.eval_every_epochs, save_seconds, task.keep, keep_best, recorder)
+    hooks = Hooks(task.loss, _none, task.metric, *asked)
     trainer = _trainer(backbone, task, splits, arguments, folder, hooks, data)
     trainer.optimizer = optimizer_of(optim)([dict(group) for group in param_groups])
     for callback in callbacks:
@@ -250,7 +258,7 @@ def _arguments(
     optim: OptimConfig, num_train: int, seed: int, folder: Path, report_to: str, run_name: str
 ) -> TrainingArguments:
     """The stock Trainer's settings; evaluation and saving are told by `trainer.Timetable`."""
-    steps_per_epoch = math.ceil(num_train / optim.batch_size)
+    steps_per_epoch = _num_steps(optim, num_train) // optim.epochs
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=optim.epochs,
@@ -281,6 +289,11 @@ def _arguments(
     if rest:
         raise TrainingError(f"batch_size {optim.batch_size} is no multiple of micro_batch_size {rows}")
     return arguments
+
+
+def _num_steps(optim: OptimConfig, num_train: int) -> int:
+    """Optimiser steps of the whole training."""
+    return optim.epochs * math.ceil(num_train / optim.batch_size)
 
 
 def warmup_steps(optim: OptimConfig, steps_per_epoch: int) -> int:
@@ -322,9 +335,12 @@ def _run(trainer: GroupTrainer) -> TrainResult:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     checkpoint = trainer.folder.latest()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    recorder = trainer.hooks.recorder
+    with recorder or nullcontext():
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.count_seconds()
     found: dict[str, Any] = asdict(trainer.progress)
+    footprint = recorder.footprint() if recorder else None  # of the last epoch, whichever is the best
     assert isinstance(trainer.model, nn.Module)
     put_back(trainer.model, trainer.best)
     return TrainResult(
@@ -333,4 +349,5 @@ def _run(trainer: GroupTrainer) -> TrainResult:
         num_steps=trainer.state.global_step,
         peak_bytes=peak_bytes(),
         model_bytes=sum(p.nbytes for p in trainer.model.parameters()),
+        footprint=footprint,
     )

@@ -74,8 +74,12 @@ def mix(
     return flat.view(*indices.shape[:-1], bank.shape[-1])
 
 
+Watch = Callable[[Tensor], None]
+"""Is told the indices (N, k) of every composition in training; see `vblora.footprint`."""
+
+
 def admix(
-    logits: Float[Tensor, "*site h"], bank: Float[Tensor, "h b"], topk: int
+    logits: Float[Tensor, "*site h"], bank: Float[Tensor, "h b"], topk: int, watch: Watch | None = None
 ) -> Float[Tensor, "*site b"]:
     """Mix the `topk` best vectors of the bank into every sub-vector.
 
@@ -88,11 +92,14 @@ def admix(
         logits: unnormalised scores, one row over the bank for each sub-vector.
         bank: the vectors shared by all sites.
         topk: vectors mixed per sub-vector, 1..h.
+        watch: is told the chosen indices, unless a compiler or a transform looks on.
 
     Raises:
         VBLoRAError: `topk` is outside 1..h.
     """
     indices, weights = select(logits, topk)
+    if watch is not None and not traced():
+        watch(indices)
     return mix(indices, weights, bank)
 
 
@@ -106,13 +113,14 @@ def admix_noisy(
     noise_logits: Float[Tensor, "*site h"],
     bank: Float[Tensor, "h b"],
     topk: int,
+    watch: Watch | None = None,
 ) -> Float[Tensor, "*site b"]:
     """Top-k admixture of logits under noise of trainable scale, as in sparsely gated mixtures of experts.
 
     p' = p + ε · softplus(n),  ε ~ N(0, 1)                   Shazeer et al. 2017, Eq. 4; for training only
     """
     noise = torch.randn_like(logits) * F.softplus(noise_logits)
-    return admix(logits + noise, bank, topk)
+    return admix(logits + noise, bank, topk, watch)
 
 
 def admix_gumbel(
@@ -137,6 +145,7 @@ class Rule:
 
     topk: int
     temperature: float
+    watch: Watch | None = None
 
 
 Training = Callable[[Tensor, Tensor | None, Tensor, Rule], Tensor]
@@ -161,7 +170,7 @@ class Selection:
 
 def _train_noisy(logits: Tensor, noise: Tensor | None, bank: Tensor, rule: Rule) -> Tensor:
     assert noise is not None, "a noisy selection owns noise logits"
-    return admix_noisy(logits, noise, bank, rule.topk)
+    return admix_noisy(logits, noise, bank, rule.topk, rule.watch)
 
 
 def _train_gumbel(straight_through: bool) -> Training:
@@ -169,7 +178,7 @@ def _train_gumbel(straight_through: bool) -> Training:
 
 
 SELECTIONS: dict[str, Selection] = {
-    "topk": Selection(lambda logits, _, bank, rule: admix(logits, bank, rule.topk)),
+    "topk": Selection(lambda logits, _, bank, rule: admix(logits, bank, rule.topk, rule.watch)),
     "all": Selection(lambda logits, _, bank, rule: admix_all(logits, bank), sparse=False),
     "noisy_topk": Selection(_train_noisy, noisy=True, random=True),
     "gumbel": Selection(_train_gumbel(straight_through=False), random=True),

@@ -8,7 +8,7 @@ serves all of them. Row ρ of A and column ρ of B are their tiles in a line. (P
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -209,7 +209,8 @@ class VectorBank(nn.Module):
     """The trainable state of a VB-LoRA adapter: `vectors` (h, b) and `logits` (N, h), in float32.
 
     The bank starts as U(-bound, bound), the logits as N(0, std). A noisy selection also owns `noise_logits`
-    (N, h). Vectors that do not train are a buffer, which several adapters may share.
+    (N, h). Vectors that do not train are a buffer, which several adapters may share. `watch` is told what
+    each composition in training selects.
     """
 
     vectors: Tensor
@@ -228,6 +229,7 @@ class VectorBank(nn.Module):
         super().__init__()
         memory.keep_freed_blocks()
         self.layout, self.selection, self.rule = layout, selection, rule
+        self.watch: admixture.Watch | None = None
         form: dict[str, Any] = {"device": device, "dtype": torch.float32}  # whatever torch's default is
         if frozen is None:
             self.vectors = nn.Parameter(torch.empty(num_vectors, layout.vector_length, **form))
@@ -247,7 +249,7 @@ class VectorBank(nn.Module):
 
     def forward(self) -> Float[Tensor, "N b"]:
         """Compose every sub-vector of the model, in float32 also under autocast."""
-        rule, training = self.rule, self.training
+        rule, training = replace(self.rule, watch=self.watch), self.training
 
         def composed(logits: Tensor, vectors: Tensor, noise_logits: Tensor | None = None) -> Tensor:
             return admixture.compose(self.selection, logits, noise_logits, vectors, rule, training)

@@ -32,6 +32,7 @@ def problems(
         *(line for record in asked for line in _score_problems(record)),
         *(f"{record.run_id}: {line}" for record in asked for line in judgements.problems(record)),
         *(line for record in asked for line in _answer_problems(record, roots)),
+        *(line for record in asked for line in _footprint_problems(record, roots)),
         *_mixed_cells(asked, found.from_first_root),
         *(line for family in families for line in _stale_tables(found, roots, table_root, scale, family)),
     ]
@@ -69,6 +70,17 @@ def _answer_problems(record: RunRecord, roots: Sequence[Path]) -> Iterator[str]:
         again, kept = grading.grade(grading.read(answers)), record.outcome["scores"]
         if _comparable(again, kept) != _comparable(kept, again):
             yield f"{answers}: graded again it gives {again}, the record says {kept}"
+
+
+def _footprint_problems(record: RunRecord, roots: Sequence[Path]) -> Iterator[str]:
+    """A footprint beside a record must be the one that its run recorded."""
+    for root in roots:
+        path = records.path_of(root, record.scale, record.run_id)
+        footprint = path.with_suffix(".footprint.safetensors")
+        if footprint.is_file() and _holds(path, record):
+            digest = hashlib.sha256(footprint.read_bytes()).hexdigest()
+            if digest != record.circumstances.get("footprint_sha256"):
+                yield f"{footprint}: not the footprint that the record's run recorded"
 
 
 def _comparable(scores: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
