@@ -61,7 +61,7 @@ class Footprint:
         end = self.num_periods - 1 if last_period is None else last_period
         inside = self.counts[(self.counts[:, 0] >= first_period) & (self.counts[:, 0] <= end)]
         found = torch.zeros(len(self.watched), len(self.vectors), dtype=torch.int64)
-        return found.index_put_((inside[:, 1], inside[:, 2]), inside[:, 3], accumulate=True)
+        return found.index_put_((inside[:, 1], inside[:, 2]), inside[:, 3].long(), accumulate=True)
 
     def usage(self) -> Int[Tensor, " h"]:
         """How many sub-vectors select each vector at the end."""
