@@ -149,9 +149,12 @@ class EpochSampler(Sampler[int]):
         self.lengths, self.batch_size, self.seed, self.group = lengths, batch_size, seed, group
         self.epoch = 0
 
+    def order(self, epoch: int) -> np.ndarray:
+        """The order of the examples in an epoch."""
+        return epoch_order(self.lengths, self.batch_size, self.seed, epoch, group=self.group)
+
     def __iter__(self) -> Iterator[int]:
-        order = epoch_order(self.lengths, self.batch_size, self.seed, self.epoch, group=self.group)
-        return iter(order.tolist())
+        return iter(self.order(self.epoch).tolist())
 
     def __len__(self) -> int:
         return len(self.lengths)

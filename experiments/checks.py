@@ -112,6 +112,8 @@ def _places(cfg: Config) -> Iterator[str]:
         yield "model.path: source hub needs the model's name on the hub"
     if cfg.tracker.name == "wandb" and importlib.util.find_spec("wandb") is None:
         yield "tracker: wandb is not installed; `pip install wandb`, or choose tracker=none"
+    if cfg.tracker.adapters and (cfg.tracker.name == "none" or cfg.paths.adapters is None):
+        yield "tracker.adapters: needs tracker=wandb, and paths.adapters=... for what a run leaves"
 
 
 def _lengths(cfg: Config) -> Iterator[str]:

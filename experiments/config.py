@@ -238,6 +238,7 @@ class TrackerConfig:
         project: of W&B.
         entity: of W&B: user or team; None for its default.
         footprint: VB-LoRA: keep which bank vectors were selected, and when, in a file beside the record.
+        adapters: also keep what a run leaves under `paths.adapters` as an artifact of W&B.
     """
 
     name: str = "none"
@@ -245,6 +246,7 @@ class TrackerConfig:
     project: str = "vblora"
     entity: str | None = None
     footprint: bool = True
+    adapters: bool = False
 
 
 @dataclass

@@ -99,35 +99,52 @@ def work(cfg: Config) -> Parts:
     method.attach(backbone.model, models.task_head(backbone.model))
     counts = method.counts()
     with tracking.tracked(cfg) as tracker:
-        result = _trained(cfg, task, data, backbone, method, tracker.report_to)
+        result = _trained(cfg, task, data, backbone, method, tracker)
         claims.leave_adapter(cfg, method.save)
         footprint = _footprint(cfg, result)
         rows, answered = _answers(cfg, task, data, backbone, method, result)
         header = {"family": task.family, "task": task.name, "metric": _metric(task), "version": task.version}
         header |= task.header() if isinstance(task, TextTask) else {}
         digest = answers.write(claims.new_answers_path(cfg), header, rows)
-        scores = answers.grade(answers.read(claims.new_answers_path(cfg)))
-        tracker.summarise({f"best/{name}": score for name, score in scores.items()} | counts)
-    outcome = {
-        "scores": scores,
-        "metric": header["metric"],
-        **{name: getattr(result, name) for name in ("best_epoch", "last_scores", "history", "num_steps")},
-        **answered,
-        **counts,
-        "num_train_examples": len(data.splits["train"]),
-        "num_eval_examples": len(rows),
-        "answers_sha256": digest,
-        "data": data.description,
-        "task_version": task.version,
-        "model_fingerprint": backbone.fingerprint,
-        "model_commit": backbone.commit,
-    }
-    measured = {name: getattr(result, name) for name in MEASURED}
+        outcome = {
+            "scores": answers.grade(answers.read(claims.new_answers_path(cfg))),
+            "metric": header["metric"],
+            **{name: getattr(result, name) for name in ("best_epoch", "last_scores", "history", "num_steps")},
+            **answered,
+            **counts,
+            "num_train_examples": len(data.splits["train"]),
+            "num_eval_examples": len(rows),
+            "answers_sha256": digest,
+            "data": data.description,
+            "task_version": task.version,
+            "model_fingerprint": backbone.fingerprint,
+            "model_commit": backbone.commit,
+        }
+        measured = {name: getattr(result, name) for name in MEASURED}
+        _show(cfg, tracker, result, outcome, measured)
     return outcome, measured | {"tracker_url": tracker.url, "footprint_sha256": footprint}
 
 
+def _show(
+    cfg: Config,
+    tracker: tracking.Tracker,
+    result: TrainResult,
+    outcome: Mapping[str, Any],
+    measured: Mapping[str, Any],
+) -> None:
+    """Let the tracker show how the run ended."""
+    tracker.summarise(tracking.summary(outcome, measured))
+    if result.footprint is not None:
+        tracker.show_footprint(result.footprint)
+    folder = claims.adapter_dir(cfg)
+    if cfg.tracker.adapters and folder is not None:
+        about = {"run_id": run_id(cfg), "scale": cfg.scale.name, "hash": run_hash(cfg)}
+        known = {name: outcome[name] for name in ("scores", "stored_bytes", "stored_params")}
+        tracker.keep_adapter(folder, about | known)
+
+
 def _trained(
-    cfg: Config, task: tasks.Task, data: Data, backbone: Backbone, method: Method, report_to: str
+    cfg: Config, task: tasks.Task, data: Data, backbone: Backbone, method: Method, tracker: tracking.Tracker
 ) -> TrainResult:
     """Train what the method says; the model is as it was where that is nothing."""
     groups = method.param_groups(cfg.optim)
@@ -145,8 +162,7 @@ def _trained(
         keep_best=_keeps_best(cfg),
         watched=method.selecting if cfg.tracker.footprint else None,
         callbacks=bars.callbacks(run_id(cfg)),
-        report_to=report_to,
-        run_name=run_id(cfg),
+        window=tracker.callbacks,
         identity=run_hash(cfg),
         save_seconds=cfg.paths.save_seconds,
     )

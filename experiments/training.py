@@ -78,6 +78,11 @@ def untrained(model: nn.Module) -> TrainResult:
     return TrainResult([], 0, {}, {}, [], 0, 0.0, 0.0, peak_bytes(), 0, 0, size)
 
 
+def no_window(sampler: EpochSampler) -> Sequence[TrainerCallback]:
+    """Nothing is shown."""
+    return ()
+
+
 def train(
     backbone: Backbone,
     task: Task,
@@ -91,8 +96,7 @@ def train(
     keep_best: bool = False,
     watched: VBLoRA | None = None,
     callbacks: Sequence[TrainerCallback] = (),
-    report_to: str = "none",
-    run_name: str = "",
+    window: Callable[[EpochSampler], Sequence[TrainerCallback]] = no_window,
     identity: str = "",
     save_seconds: float = 30.0,
 ) -> TrainResult:
@@ -110,8 +114,7 @@ def train(
         keep_best: leave the model with the best epoch's weights; else with the last one's.
         watched: a VB-LoRA adapter of the model whose selections are recorded.
         callbacks: more of transformers' callbacks, such as a progress bar.
-        report_to: "none" or "wandb".
-        run_name: the tracker's name for the run.
+        window: from the order of examples to the callbacks that show the Trainer's log.
         identity: hash of the configuration; checkpoints of another identity are not used.
         save_seconds: seconds between checkpoints; 0 writes one at every step.
 
@@ -119,7 +122,7 @@ def train(
         TrainingError: the groups or batch sizes do not fit, or the loss is not finite.
     """
     check_groups(backbone.model, param_groups)
-    arguments = _arguments(optim, len(splits["train"]), seed, checkpoint_dir, report_to, run_name)
+    arguments = _arguments(optim, len(splits["train"]), seed, checkpoint_dir)
     facts = [identity, arguments.device.type, keep_best, watched is not None]
     folder = Folder(checkpoint_dir, _identity(facts, backbone, task, splits, param_groups, optim, data, seed))
     recorder = Recorder(watched, _num_steps(optim, len(splits["train"]))) if watched else None
@@ -127,7 +130,7 @@ def train(
     hooks = Hooks(task.loss, _none, task.metric, *asked)
     trainer = _trainer(backbone, task, splits, arguments, folder, hooks, data)
     trainer.optimizer = optimizer_of(optim)([dict(group) for group in param_groups])
-    for callback in callbacks:
+    for callback in (*callbacks, *window(trainer.sampler)):
         trainer.add_callback(callback)
     return _run(trainer)
 
@@ -149,7 +152,7 @@ def evaluate(
         data: how inputs are cut and padded.
     """
     with tempfile.TemporaryDirectory() as folder:
-        arguments = _arguments(optim, len(splits["train"]), 0, Path(folder), "none", "")
+        arguments = _arguments(optim, len(splits["train"]), 0, Path(folder))
         hooks = Hooks(task.loss, _none, task.metric, optim.eval_every_epochs, 0.0, task.keep)
         trainer = _trainer(backbone, task, splits, arguments, Folder(Path(folder), ""), hooks, data)
         with _own_forward(backbone.model):
@@ -254,9 +257,7 @@ def check_groups(model: nn.Module, groups: Sequence[Group]) -> None:
         raise TrainingError(f"parameter groups do not fit the model: {'; '.join(found) or 'nothing trains'}")
 
 
-def _arguments(
-    optim: OptimConfig, num_train: int, seed: int, folder: Path, report_to: str, run_name: str
-) -> TrainingArguments:
+def _arguments(optim: OptimConfig, num_train: int, seed: int, folder: Path) -> TrainingArguments:
     """The stock Trainer's settings; evaluation and saving are told by `trainer.Timetable`."""
     steps_per_epoch = _num_steps(optim, num_train) // optim.epochs
     arguments = TrainingArguments(
@@ -274,8 +275,7 @@ def _arguments(
         eval_strategy="no",
         save_strategy="no",
         seed=seed,
-        report_to=report_to,
-        run_name=run_name or None,
+        report_to="none",  # `train` adds the window, whose errors stop no run
         disable_tqdm=True,
         remove_unused_columns=False,
         label_names=["labels"],
