@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ BLOCK = 2**15
 
 
 def offline_runs(cache: Path) -> list[Path]:
-    return sorted((cache / "wandb").glob("offline-run-*/*.wandb"))
+    """The files of all runs, the newest last: names tell seconds only."""
+    return sorted(
+        (cache / "wandb").glob("offline-run-*/*.wandb"), key=lambda path: (path.stat().st_mtime_ns, path)
+    )
 
 
 def messages(path: Path) -> Iterator[bytes]:
@@ -27,6 +31,8 @@ def messages(path: Path) -> Iterator[bytes]:
             position += left
             continue
         _, length, kind = struct.unpack("<IHB", data[position : position + 7])
+        if position + 7 + length > len(data):  # not yet written whole
+            return
         message += data[position + 7 : position + 7 + length]
         position += 7 + length
         if kind in (1, 4):
@@ -35,6 +41,16 @@ def messages(path: Path) -> Iterator[bytes]:
 
 
 def read(path: Path) -> dict[str, Any]:
+    """What a finished offline run holds; W&B's service writes its end shortly after `finish` returns."""
+    for _ in range(200):
+        found = _read(path)
+        if "exit_code" in found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{path}: has no end")
+
+
+def _read(path: Path) -> dict[str, Any]:
     """What an offline run holds: identity, last config and summary, all else in the order it was logged."""
     found: dict[str, Any] = {"config": {}, "summary": {}, "history": [], "artifacts": []}
     for data in messages(path):

@@ -19,7 +19,7 @@ from vblora.footprint import Footprint
 NEVER, EVER, AT_END = "#FFFFFF", "#56B4E9", "#0072B2"
 SETTINGS: Any = {"font.size": 9, "font.family": "sans-serif"}
 WIDTH, HEIGHT = 8.0, 4.5  # inches
-DPI = 120
+DPI = 100
 
 
 def blocks(footprint: Footprint) -> Tensor:
