@@ -1,0 +1,88 @@
+"""W&B's dashboards: `python -m experiments.dashboards COMMAND`; see `--help`.
+
+open      offline runs in the terminal; `make dashboard`
+create    a workspace and a report in your W&B entity; `make wandb-dashboard ENTITY=… PROJECT=…`
+publish   a scale's tables and figures as an artifact of W&B
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.dashboards import viewer
+from experiments.dashboards.errors import DashboardError
+from experiments.families import FAMILIES
+from experiments.report import scales
+
+# `create` and `publish` need wandb, `create` wandb-workspaces too: imported when called.
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    args = parser().parse_args(argv)
+    try:
+        status: int = args.call(args)
+    except DashboardError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return status
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m experiments.dashboards", description=parser.__doc__)
+    words = top.add_subparsers(required=True, metavar="command")
+    shows = words.add_parser("open", help="offline runs in the terminal")
+    shows.add_argument(
+        "--run", default="", help="a part of a run_id: open its newest run (default: list all)"
+    )
+    creates = words.add_parser("create", help="a workspace and a report in your W&B entity")
+    publishes = words.add_parser("publish", help="a scale's tables and figures as an artifact of W&B")
+    publishes.add_argument("--tables", default="results/tables", type=Path, help="default: %(default)s")
+    publishes.add_argument("--figures", default="results/figures", type=Path, help="default: %(default)s")
+    publishes.add_argument("--online", action="store_true", help="upload now; else `wandb sync` does later")
+    for command in (shows, publishes):
+        command.add_argument(
+            "--cache", default=".cache", type=Path, help="of the runs (default: %(default)s)"
+        )
+    for command in (creates, publishes):
+        command.add_argument("--entity", default="", help="user or team (default: yours)")
+        command.add_argument("--project", default="vblora", help="default: %(default)s")
+        command.add_argument("--family", choices=[*FAMILIES], default="glue", help="default: %(default)s")
+        command.add_argument("--scale", default="tiny", help="as for `make` (default: %(default)s)")
+    for command, call in ((shows, _open), (creates, _create), (publishes, _publish)):
+        command.set_defaults(call=call)
+    return top
+
+
+def _open(args: argparse.Namespace) -> int:
+    return viewer.show(args.cache, args.run)
+
+
+def _create(args: argparse.Namespace) -> int:
+    try:
+        from experiments.dashboards import creating, views
+    except ImportError as error:
+        raise DashboardError(f"{error}; pip install 'vblora[experiments,dashboards]'") from error
+    place = views.Place(args.entity, args.project, args.family, scales.find(args.family, args.scale).name)
+    for kind, url in creating.create(place).items():
+        print(f"{kind}: {url}")
+    return 0
+
+
+def _publish(args: argparse.Namespace) -> int:
+    try:
+        from experiments.dashboards import publishing
+    except ImportError as error:
+        raise DashboardError(f"{error}; pip install 'vblora[experiments]'") from error
+    where = {"project": args.project, "entity": args.entity or None}
+    where |= {"mode": "online" if args.online else "offline"}
+    scale = scales.find(args.family, args.scale).name
+    files = publishing.publish(scale, args.tables, args.figures, args.cache, **where)
+    print(f"scale {scale}: {len(files)} files in the artifact report.{scale}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
