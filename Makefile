@@ -11,7 +11,9 @@ ifndef VENV
 VENV := .venv
 ENVIRONMENT := .venv/.installed
 endif
-RUN := $(VENV)/bin/python
+# RUN on the command line is a run that `dashboard` opens; in this file it is the environment's Python.
+WANTED := $(if $(filter command line,$(origin RUN)),$(RUN))
+override RUN := $(VENV)/bin/python
 TORCH := $(shell grep '^torch==' requirements.lock)
 # Without CPU=1 the platform's usual wheel is taken (on Linux: CUDA, several GB).
 TORCH_INDEX := $(if $(CPU),--index-url https://download.pytorch.org/whl/cpu)
@@ -42,13 +44,17 @@ RESULTS = $(patsubst paths.results=%,results=%,$(filter paths.results=%,$(ARGS))
 REPORT = $(patsubst paths.results=%,results=%,$(ARGS))
 TABLE = $(RUN) -m experiments.report $(1) $(SCALE_WORD)
 SWEEP = $(RUN) -m experiments.run -m $(SCALE_WORD) $(LAUNCHER_$(SCALE))
+# Runs of W&B lie in the cache, which the runs are given as paths.cache; PROJECT as tracker.project.
+CACHE = $(patsubst paths.cache=%,--cache %,$(filter paths.cache=%,$(ARGS)))
+DASHBOARD = --family $(FAMILY) --scale $(SCALE) $(if $(ENTITY),--entity $(ENTITY)) $(if $(PROJECT),--project $(PROJECT))
 # Every run is tried; `status` remembers whether one failed. Ctrl-C ends it all.
 GRID = trap 'exit 130' INT; status=0; for sweep in "$(GRID_OF)" $(ALSO_$(FAMILY)_$(SCALE)); do \
 	$(SWEEP) $$sweep $(1) $(ARGS) || status=$$?; done;
 
 REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math
 
-.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status tables check check-results scripts clean
+.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status tables check check-results scripts \
+	dashboard wandb-dashboard wandb-tables clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -114,6 +120,15 @@ check-results: $(ENVIRONMENT)  ## records fit the schema; each cell of a table t
 
 scripts: $(ENVIRONMENT)  ## write scripts/ anew from the configuration
 	$(RUN) -m experiments.report scripts $(ARGS)
+
+dashboard: $(ENVIRONMENT)  ## look at offline runs in the terminal; RUN='part of a run_id' opens that one
+	@$(RUN) -m experiments.dashboards open $(if $(WANTED),--run '$(WANTED)') $(CACHE)
+
+wandb-dashboard: $(ENVIRONMENT)  ## make a workspace and a report of FAMILY and SCALE in W&B; ENTITY=…, PROJECT=…
+	@$(RUN) -m experiments.dashboards create $(DASHBOARD)
+
+wandb-tables: $(ENVIRONMENT)  ## log the tables of SCALE as an artifact of W&B; ARGS=--online uploads it at once
+	@$(RUN) -m experiments.dashboards publish $(DASHBOARD) $(patsubst paths.cache=%,--cache %,$(ARGS))
 
 clean:  ## remove tool caches, backbones made here and your tiny runs; no other record, no checkpoint of a larger run
 	rm -rf .cache/backbones .cache/checkpoints/tiny .cache/sweeps .cache/finished outputs multirun wandb build *.egg-info \
