@@ -23,6 +23,7 @@ LAUNCHER_minilm := launcher=joblib
 EXPERIMENT_glue_minilm := minilm
 EXPERIMENT_e2e_small := e2e_small
 EXPERIMENT_math_small := math_small
+EXPERIMENT_ablations_paper := ablations model=roberta_large
 GRID_OF = experiment=$(or $(EXPERIMENT_$(FAMILY)_$(SCALE)),$(FAMILY))
 # What a table needs beside that grid, sweep by sweep. Tiny: what its rows are measured against, the backbone as it is (with a
 # head, the head alone) and one that was never pretrained. Paper: the table's second model.
@@ -30,29 +31,32 @@ ALSO_glue_tiny := "experiment=glue_controls model=tiny_roberta,tiny_scratch"
 ALSO_e2e_tiny := "experiment=e2e row=none" "experiment=e2e_controls"
 ALSO_instruct_tiny := "experiment=instruct_controls"
 ALSO_math_tiny := "experiment=math row=none" "experiment=math_controls"
+ALSO_ablations_tiny := "experiment=glue task=cola row=vblora_qv"
+ALSO_ablations_minilm := "experiment=minilm task=cola row=vblora_qv"
+ALSO_ablations_paper := "experiment=glue model=roberta_large task=cola row=vblora_qv"
 ALSO_glue_paper := "experiment=glue model=roberta_large \
 	row=lora_qv,vera_qv,tied_lora_qv,vblora_qv,vera_all,tied_lora_all,vblora_all"
 ALSO_e2e_paper := "experiment=e2e model=gpt2_large"
 ALSO_instruct_paper := "experiment=instruct model=llama2_13b"
 ALSO_math_paper := "experiment=math model=gemma_7b"
 # GLUE's scales stand in conf/scale itself, another family's in a folder of its name.
-SCALE_WORD = scale=$(if $(filter glue,$(FAMILY)),,$(FAMILY)/)$(SCALE)
+SCALE_WORD = scale=$(if $(filter glue ablations,$(FAMILY)),,$(FAMILY)/)$(SCALE)
 # `experiments.report` calls paths.results, which the runs are given, results.
 RESULTS = $(patsubst paths.results=%,results=%,$(filter paths.results=%,$(ARGS)))
 REPORT = $(patsubst paths.results=%,results=%,$(ARGS))
-TABLE = $(RUN) -m experiments.report $(1) $(SCALE_WORD)
+TABLE = $(RUN) -m experiments.report $(1) $(SCALE_WORD)$(if $(filter ablations,$(FAMILY)), family=ablations)
 SWEEP = $(RUN) -m experiments.run -m $(SCALE_WORD) $(LAUNCHER_$(SCALE))
 # Every run is tried; `status` remembers whether one failed. Ctrl-C ends it all.
 GRID = trap 'exit 130' INT; status=0; for sweep in "$(GRID_OF)" $(ALSO_$(FAMILY)_$(SCALE)); do \
 	$(SWEEP) $$sweep $(1) $(ARGS) || status=$$?; done;
 
-REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math
+REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math reproduce-ablations
 
 .PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status tables check check-results scripts clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
-	@echo; echo "SCALE=tiny|minilm|small|local|paper (now $(SCALE)), FAMILY=glue|e2e|instruct|math (now $(FAMILY)),"
+	@echo; echo "SCALE=tiny|minilm|small|local|paper (now $(SCALE)), FAMILY=glue|e2e|instruct|math|ablations (now $(FAMILY)),"
 	@echo "ARGS='more words for the command', CPU=1, PYTHON=…, VENV=…"
 
 env: $(ENVIRONMENT)  ## make .venv from requirements.lock; CPU=1 takes torch's CPU wheel from pytorch.org
@@ -87,6 +91,7 @@ reproduce-glue:  ## run what is missing of Table 1's grid, then print the table;
 reproduce-e2e:  ## the same for Table 2 (E2E); SCALE=small is on real input
 reproduce-instruct:  ## the same for Table 3 (instruction tuning); at paper, `make judge` rates the answers
 reproduce-math:  ## the same for Table 4 (mathematical reasoning); SCALE=small is on real input
+reproduce-ablations:  ## the same for Tables 5 and 6 (selection of vectors, length of sub-vectors)
 reproduce-%: override FAMILY = $(@:reproduce-%=%)
 $(REPRODUCE): $(ENVIRONMENT)
 	@$(call GRID) $(call TABLE,tables) $(RESULTS) && exit $$status

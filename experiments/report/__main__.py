@@ -9,12 +9,15 @@ from rich.console import Console
 
 from experiments.families import FAMILIES, is_generative
 from experiments.report import commands
+from experiments.report.commands import ABLATIONS
 from experiments.report.names import TABLES
+from experiments.report.settings_table import FAMILY
 from experiments.report.summary import CENTERS
 
 WIDTH_OF_FILES = 200  # columns when the output is no terminal, so that no table is squeezed
 SCALE = re.compile(r"(?:(?P<family>\w+)/)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)")
 BY_TABLE = {int(TABLES[family.table]): name for name, family in FAMILIES.items()}
+BY_TABLE |= dict.fromkeys((5, 6), ABLATIONS) | {int(name[5:]): family for name, family in FAMILY.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,9 +43,9 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument("--tables", default="results/tables", help="where tables lie (default: %(default)s)")
     text = "tiny (default), paper, minilm (glue), small (e2e, math); or as e2e/tiny; check: default all"
     shared.add_argument("--scale", type=_scale, help=text)
-    text = "of tasks (default: glue; check: all)"
-    shared.add_argument("--family", choices=[*FAMILIES], help=text)
-    shared.add_argument("--table", type=int, choices=[*BY_TABLE], help="of the paper, in place of its family")
+    text = "of tasks (default: glue; check: all); ablations are Tables 5 and 6"
+    shared.add_argument("--family", choices=[*FAMILIES, ABLATIONS], help=text)
+    shared.add_argument("--table", type=int, choices=[*BY_TABLE], help="of the paper; in place of its family")
     top = argparse.ArgumentParser(prog="python -m experiments.report", description=parser.__doc__)
     words = top.add_subparsers(required=True, metavar="command")
     for name, (call, text) in commands.COMMANDS.items():

@@ -8,25 +8,37 @@ from rich.console import Console
 
 from experiments.families import FAMILIES
 from experiments.records import Found
-from experiments.report import checks, finding, grid, paper_table, readme, rendering, scales, tables
+from experiments.report import (
+    ablations,
+    checks,
+    finding,
+    grid,
+    paper_table,
+    readme,
+    rendering,
+    scales,
+    settings_table,
+    tables,
+)
 from experiments.report.grid import Grid
 from experiments.report.paper_table import PaperTable
+from experiments.report.tables import Sheet
 
 # `params`, `plan` and `shell_scripts` build architectures: imported when called, as that takes seconds.
 
 PROJECT = Path(__file__).resolve().parents[2]
+ABLATIONS = "ablations"  # what --family calls Tables 5 and 6
 Command = Callable[[argparse.Namespace, Console], int]
 
 
 def make_tables(args: argparse.Namespace, console: Console) -> int:
-    """Print a family's table of a scale and write its files."""
-    family = _family(args)
-    table = PaperTable(_found(args), _scale(args), family, args.epoch or "best", args.center)
-    for part in tables.parts(table):
-        rendering.show(part, console)
-    if table.cells.center == paper_table.default_center(family):
-        written = tables.write(Path(args.tables), table)
-        _say(console, "written: " + ", ".join(map(str, written)))
+    """Print a family's table of a scale, or those of the ablations, and write their files."""
+    for sheet in _sheets(args):
+        for part in sheet.parts:
+            rendering.show(part, console)
+        if args.center in (None, paper_table.default_center(_family(args))):
+            written = tables.write(Path(args.tables), sheet)
+            _say(console, "written: " + ", ".join(map(str, written)))
     return 0
 
 
@@ -57,7 +69,7 @@ def show_status(args: argparse.Namespace, console: Console) -> int:
 def check(args: argparse.Namespace, console: Console) -> int:
     """Print every problem of the results; 1 if there is one."""
     roots, table_root = _roots(args), Path(args.tables)
-    families = [args.family] if args.family else list(FAMILIES)
+    families = [_family(args)] if args.family else list(FAMILIES)
     names = [_scale(args)] if args.scale else checks.all_scales(roots, table_root)
     wrong = [line for name in names for line in checks.problems(roots, table_root, name, families)]
     for line in wrong:
@@ -100,8 +112,25 @@ COMMANDS: dict[str, tuple[Command, str]] = {
 }
 
 
+def _sheets(args: argparse.Namespace) -> list[Sheet]:
+    """The tables that are asked for."""
+    found, scale = _found(args), _scale(args)
+    if (name := f"table{args.table}") in settings_table.FAMILY:
+        return [tables.of_settings(found, scale, name)]
+    if names := _ablations(args):
+        return [tables.OTHERS[name](found, scale, name) for name in names]
+    return [tables.of_family(PaperTable(found, scale, _family(args), args.epoch or "best", args.center))]
+
+
+def _ablations(args: argparse.Namespace) -> list[str]:
+    """The tables of ablations that are asked for."""
+    names = [name for name in ablations.TABLES if args.table in (None, int(name.removeprefix("table")))]
+    return names if args.family == ABLATIONS else []
+
+
 def _family(args: argparse.Namespace) -> str:
-    return str(args.family or scales.PLAIN_FAMILY)
+    """Whose records: ablations are runs of GLUE."""
+    return scales.PLAIN_FAMILY if args.family in (None, ABLATIONS) else str(args.family)
 
 
 def _scale(args: argparse.Namespace) -> str:
@@ -118,7 +147,8 @@ def _found(args: argparse.Namespace) -> Found:
 
 
 def _grid(args: argparse.Namespace) -> Grid:
-    return grid.load(_scale(args), _family(args))
+    names = _ablations(args)
+    return ablations.load(_scale(args), names) if names else grid.load(_scale(args), _family(args))
 
 
 def _say(console: Console, text: str) -> None:

@@ -53,6 +53,7 @@ class PaperTable:
         """Sort the records of a scale into the table."""
         self.family = family
         own = [record for record in found.records if record.identity.family == family]
+        own = [record for record in own if record.identity.variant not in grid.ABLATIONS]  # Tables 5 and 6
         self.found = replace(found, records=own)
         self.wanted: Grid = grid.load(scale, family)
         self.kept, self.left_out = sameness.separate(self.found)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from experiments.records import Found, RunRecord
 from experiments.report import cells, disk, grid, hours
 from experiments.report.grid import Grid, RowKey
-from experiments.report.names import MODELS, TASKS, row_name, table_name
+from experiments.report.names import MODELS, TASKS, row_name
 from experiments.report.rendering import Cell, Table
 
 MAX_LISTED = 20
@@ -56,7 +56,7 @@ def plan(found: Found, wanted: Grid) -> Table:
         block = job.row if len(wanted.tasks) > 1 else job.row.model
         blocks.setdefault(block, []).append([Cell(text) for text in _plan_line(job)])
     return Table(
-        title=f"Plan of {table_name(wanted.family)}, scale {wanted.scale}",
+        title=f"Plan of {wanted.title}, scale {wanted.scale}",
         header=[
             "Model",
             "Row",
@@ -81,7 +81,7 @@ def status(found: Found, wanted: Grid) -> Table:
     for job in listed:
         lines[job.row].append(_progress(job))
     return Table(
-        title=f"Status of {table_name(wanted.family)}, scale {wanted.scale}: finished runs of those wanted",
+        title=f"Status of {wanted.title}, scale {wanted.scale}: finished runs of those wanted",
         header=["Model", "Row", *(TASKS[task] for task in wanted.tasks)],
         alignment="ll" + "r" * len(wanted.tasks),
         blocks=[[[Cell(text) for text in line] for line in lines.values()]],

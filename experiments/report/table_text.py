@@ -141,13 +141,17 @@ def _difference(
 
 def _difference_cell(table: PaperTable, row: RowKey, column: str, other: RowKey | PublishedRow) -> Cell:
     found = _difference(table, row, column, other)
+    return Cell(difference_text(found, table.digits(column)))
+
+
+def difference_text(found: summary.Difference | None, digits: int) -> str:
+    """A difference with its interval, where it has one."""
     if found is None:
-        return Cell(GAP)
-    digits = table.digits(column)
+        return GAP
     if found.low is None or found.high is None:
-        return Cell(_signed(found.value, digits))
+        return _signed(found.value, digits)
     low, high = _signed(found.low, digits), _signed(found.high, digits)
-    return Cell(f"{_signed(found.value, digits)} [{low}, {high}]")
+    return f"{_signed(found.value, digits)} [{low}, {high}]"
 
 
 def _signed(value: float, digits: int) -> str:

@@ -133,7 +133,7 @@ def test_scripts_writes_them_all(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "words",
     [
-        *(["tables", "scale=../x"], ["tables", "sclae=tiny"], ["table"], ["plan", "table=5"]),
+        *(["tables", "scale=../x"], ["tables", "sclae=tiny"], ["table"], ["plan", "table=10"]),
         *(["tables", "scale=nlu/tiny"], ["plan", "family=nlu"], ["tables", "scale=e2e/"]),
         *(["plan", "table=2", "family=math"], ["status", "scale=e2e/tiny", "family=glue"]),
     ],
