@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from experiments import records
 from experiments.families import FAMILIES
 from experiments.records import Found
 from experiments.report import (
@@ -39,6 +40,21 @@ def make_tables(args: argparse.Namespace, console: Console) -> int:
         if args.center in (None, paper_table.default_center(_family(args))):
             written = tables.write(Path(args.tables), sheet)
             _say(console, "written: " + ", ".join(map(str, written)))
+    return 0
+
+
+def make_figures(args: argparse.Namespace, console: Console) -> int:
+    """Draw the figures of a scale of which there are runs; say what would make the others."""
+    from experiments.report.figures import gallery
+    from experiments.report.figures.sources import Sources
+
+    roots, scale = _roots(args), _scale(args)
+    drawings = gallery.draw_all(Sources(scale, records.find(roots, scale), roots))
+    for path in gallery.write(drawings, Path(args.figures) / scale):
+        _say(console, f"written: {path}")
+    for drawing in drawings:
+        if drawing.figure is None:
+            _say(console, f"{drawing.name} ({drawing.title}) has no run to be drawn of: {drawing.command}")
     return 0
 
 
@@ -103,6 +119,7 @@ def write_readme(args: argparse.Namespace, console: Console) -> int:
 
 COMMANDS: dict[str, tuple[Command, str]] = {
     "tables": (make_tables, "a paper table from the records, printed and as Markdown, LaTeX and CSV"),
+    "figures": (make_figures, "the paper's Figures 1 and 3 to 9 from the records, as SVG and PDF"),
     "params": (show_params, 'the "# Params" columns of Tables 1 to 4, counted from architectures'),
     "plan": (show_plan, "the runs of the grid: hours, what is done, disk"),
     "status": (show_status, "finished, failed and missing runs, row by task"),

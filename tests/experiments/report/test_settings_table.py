@@ -1,6 +1,6 @@
 """Tests of experiments/report/settings_table.py: Tables 7 to 9.
 
-Each of these made tests here fail: seconds with evaluation in place of training's; the last task's rate for all.
+Each of these made tests here fail: seconds with evaluation in place of training's; one task's rate for all.
 """
 
 import csv
