@@ -117,7 +117,8 @@ def _cells(built: AblationTable, line: Line) -> list[Cell]:
     best = _best(built.by_model[line.key.model])
     texts = [MODELS.get(line.key.model, line.key.model), *line.row.names]
     published = [Cell(_around(line.row.printed))] if built.scale == "paper" else []
-    measured = Cell(_measured(line.sample), line.row.variant in best)
+    runs = tuple(grid.run_id(FAMILY, line.key, TASK, seed) for seed in sorted(line.sample.scores))
+    measured = Cell(_measured(line.sample), line.row.variant in best, runs)
     params = Cell(params_text(line.params) or GAP)
     return [*map(Cell, texts), params, *published, measured, Cell(difference_text(line.difference, DIGITS))]
 

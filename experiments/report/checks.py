@@ -124,8 +124,8 @@ def _stale_tables(
         paths = tables.paths(table_root, scale, name)
         yield from _stale(paths, partial(_family_sheet, own, scale, family, epoch), command)
     for name, build in tables.OTHERS.items() if family == scales.PLAIN_FAMILY else ():
-        number = name.removeprefix("table")
-        command = f"python -m experiments.report tables --table {number} --scale {scale}"
+        which = f"tables --table {name[5:]}" if name.startswith("table") else name
+        command = f"python -m experiments.report {which} --scale {scale}"
         yield from _stale(tables.paths(table_root, scale, name), partial(build, found, scale, name), command)
 
 

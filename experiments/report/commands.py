@@ -43,6 +43,15 @@ def make_tables(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def show_claims(args: argparse.Namespace, console: Console) -> int:
+    """Print what a scale's runs say to the abstract's claims, and write it."""
+    scale = _scale(args)
+    sheet = tables.of_claims(records.find(_roots(args), scale), scale, "claims")
+    rendering.show(sheet.parts[0], console)
+    _say(console, "written: " + ", ".join(map(str, tables.write(Path(args.tables), sheet))))
+    return 0
+
+
 def make_figures(args: argparse.Namespace, console: Console) -> int:
     """Draw the figures of a scale of which there are runs; say what would make the others."""
     from experiments.report.figures import gallery
@@ -119,6 +128,10 @@ def write_readme(args: argparse.Namespace, console: Console) -> int:
 
 COMMANDS: dict[str, tuple[Command, str]] = {
     "tables": (make_tables, "a paper table from the records, printed and as Markdown, LaTeX and CSV"),
+    "claims": (
+        show_claims,
+        "each claim of the paper's abstract: holds, does not hold, or not measured",
+    ),
     "figures": (make_figures, "the paper's Figures 1 and 3 to 9 from the records, as SVG and PDF"),
     "params": (show_params, 'the "# Params" columns of Tables 1 to 4, counted from architectures'),
     "plan": (show_plan, "the runs of the grid: hours, what is done, disk"),

@@ -98,6 +98,14 @@ class PaperTable:
             return printed.average
         return printed.scores.get(self.by_key[column].printed)
 
+    def run_ids(self, row: RowKey, column: str) -> list[str]:
+        """The runs behind a measured cell."""
+        return [
+            grid.run_id(self.family, row, self.by_key[key].task, seed)
+            for key in self.columns[column]
+            for seed in sorted(self.cells.sample(row, key).scores)
+        ]
+
     def compared(self, row: RowKey) -> dict[str, RowKey]:
         """The rows of the same model that this one is compared with, by name; without itself.
 

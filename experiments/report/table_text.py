@@ -110,12 +110,13 @@ def _measured_cell(table: PaperTable, row: RowKey, column: str) -> Cell:
     if center is None:
         return Cell(GAP)
     bold, digits = row in table.best[column], table.digits(column)
+    runs = tuple(table.run_ids(row, column))
     if column == AVERAGE:
-        return Cell(f"{center:.{digits}f}", bold)
+        return Cell(f"{center:.{digits}f}", bold, runs)
     values = table.cells.sample(row, column).values
     spread = summary.spread(values)
     around = "" if spread is None else f" ± {spread:.{digits}f}"
-    return Cell(f"{center:.{digits}f}{around} ({len(values)})", bold)
+    return Cell(f"{center:.{digits}f}{around} ({len(values)})", bold, runs)
 
 
 def _others(table: PaperTable, row: RowKey) -> list[Other]:

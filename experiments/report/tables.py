@@ -1,12 +1,12 @@
 """Tables as files: results/tables/<scale>/table<n>.{md,tex,csv}; table1-last.* for the last epoch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.families import FAMILIES
 from experiments.records import Found
-from experiments.report import ablation_table, ablations, rendering, settings_table, table_text
+from experiments.report import ablation_table, ablations, abstract, rendering, settings_table, table_text
 from experiments.report.ablation_table import AblationTable
 from experiments.report.paper_table import PaperTable
 from experiments.report.rendering import Table
@@ -20,7 +20,7 @@ class Sheet:
     """A table of the paper, ready to be printed and written.
 
     Attributes:
-        name: "table1" to "table9", with "-last" for the last epoch.
+        name: "table1" to "table9", with "-last" for the last epoch; "claims".
         scale: whose runs it shows.
         parts: what is printed.
         data: the same as CSV, numbers unrounded.
@@ -52,9 +52,16 @@ def of_settings(found: Found, scale: str, name: str) -> Sheet:
     return Sheet(name, built.scale, [settings_table.table(built)], settings_table.data(built))
 
 
+def of_claims(found: Found, scale: str, name: str) -> Sheet:
+    """The abstract's claims."""
+    verdicts = abstract.verdicts(replace(found, problems=[]), scale)
+    return Sheet(name, scale, [abstract.table(scale, verdicts)], abstract.data(scale, verdicts))
+
+
 OTHERS: dict[str, Callable[[Found, str, str], Sheet]] = {
     **dict.fromkeys(ablations.TABLES, of_ablation),
     **dict.fromkeys(settings_table.FAMILY, of_settings),
+    "claims": of_claims,
 }
 """What makes each table that is not a family's, from a scale's records, the scale and the table's name."""
 
