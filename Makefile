@@ -52,7 +52,7 @@ GRID = trap 'exit 130' INT; status=0; for sweep in "$(GRID_OF)" $(ALSO_$(FAMILY)
 
 REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math reproduce-ablations
 
-.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status tables check check-results scripts clean
+.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status tables figures claims page check check-results scripts clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -110,6 +110,15 @@ status: $(ENVIRONMENT)  ## which runs of FAMILY's table are done, failed or miss
 
 tables: $(ENVIRONMENT)  ## FAMILY's table from the records, as text, Markdown, LaTeX and CSV
 	$(call TABLE,tables) $(REPORT)
+
+figures: $(ENVIRONMENT)  ## Figures 1 and 3 to 9 from the records, as SVG and PDF, in results/figures
+	$(RUN) -m experiments.report figures $(SCALE_WORD) $(REPORT)
+
+claims: $(ENVIRONMENT)  ## what the runs of a scale say to each claim of the paper's abstract
+	$(RUN) -m experiments.report claims $(SCALE_WORD) $(REPORT)
+
+page: $(ENVIRONMENT)  ## results/page.html: all tables, figures and runs of all scales on one page
+	$(RUN) -m experiments.report page $(REPORT)
 
 check: $(ENVIRONMENT)  ## check the configuration of FAMILY's whole grid without running it
 	@$(call GRID,check=true) exit $$status

@@ -51,8 +51,10 @@ def parser() -> argparse.ArgumentParser:
     for name, (call, text) in commands.COMMANDS.items():
         command = words.add_parser(name, parents=[shared], help=text, description=text)
         command.set_defaults(call=call, epoch=None)
-        if name in ("figures", "page"):
-            command.add_argument("--figures", default="results/figures", help="where figures lie")
+        if name == "figures":
+            command.add_argument("--figures", default="results/figures", help="where (default: %(default)s)")
+        if name == "page":
+            command.add_argument("--page", default="results/page.html", help="where (default: %(default)s)")
         if name == "tables":
             command.add_argument("--epoch", choices=["best", "last"], help="of each run; Table 1 only")
             text = "over the seeds (default: the paper's, and files are written for it only)"

@@ -13,7 +13,7 @@ from experiments.report.names import MODELS, row_name
 from experiments.report.paper_table import AVERAGE, PaperTable
 from experiments.report.rendering import Cell, Table
 
-HOLDS, NOT, OPEN, UNMEASURED = "holds", "does not hold", "not decided", "not measured at this scale"
+HOLDS, NOT, OPEN, UNMEASURED = "holds", "does not hold", "open", "not measured at this scale"
 BETTER = "Better than {} with fewer stored parameters"
 NEAR = "Near full fine-tuning"
 SMALL = "0.4 % of LoRA's stored parameters"
@@ -75,9 +75,9 @@ def _notes() -> list[str]:
         "Scores: differences VB-LoRA minus the other, paired by task and seed, in the units of the tables: "
         "mean, 95 % bootstrap interval over the seeds, p of a two-sided sign-flip test. GLUE: best epochs, "
         "all tasks alike; other tables: their first score.",
-        "Better holds where the interval lies above zero with p at most 0.05 and fewer parameters are stored; "
+        "Better holds where the interval lies above zero with p at most 0.05 and fewer are stored; "
         "it does not hold where the interval lies below zero with such a p, or more are stored. Near is the "
-        f"same against full fine-tuning minus a margin: {margins}. Else it is not decided; three seeds of one "
+        f"same against full fine-tuning minus a margin: {margins}. Else it is open; three seeds of one "
         "task cannot decide, as their smallest p is 0.25.",
         f"0.4 %: VB-LoRA's stored parameters over LoRA's, rounded; said of {MODELS['llama2_13b']}, so that "
         "no other scale measures it. At scale paper it is counted from the architecture; the paper's own way "

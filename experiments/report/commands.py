@@ -67,6 +67,19 @@ def make_figures(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def make_page(args: argparse.Namespace, console: Console) -> int:
+    """Write the page of all scales that have records, or of one."""
+    from experiments.report.page import build
+
+    roots = _roots(args)
+    asked = [_scale(args)] if args.scale else build.all_scales(roots)
+    path = Path(args.page)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(build.build(roots, asked), encoding="utf-8")
+    _say(console, f"written: {path}, scales {', '.join(asked)}; open it in a browser")
+    return 0
+
+
 def show_params(args: argparse.Namespace, console: Console) -> int:
     """Print the parameter columns of Tables 1 to 4."""
     from experiments.report import params
@@ -133,6 +146,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
         "each claim of the paper's abstract: holds, does not hold, or not measured",
     ),
     "figures": (make_figures, "the paper's Figures 1 and 3 to 9 from the records, as SVG and PDF"),
+    "page": (make_page, "one HTML page of all tables, figures and runs; of all scales, or of one"),
     "params": (show_params, 'the "# Params" columns of Tables 1 to 4, counted from architectures'),
     "plan": (show_plan, "the runs of the grid: hours, what is done, disk"),
     "status": (show_status, "finished, failed and missing runs, row by task"),
