@@ -25,6 +25,7 @@ LAUNCHER_minilm := launcher=joblib
 EXPERIMENT_glue_minilm := minilm
 EXPERIMENT_e2e_small := e2e_small
 EXPERIMENT_math_small := math_small
+EXPERIMENT_ablations_paper := ablations model=roberta_large
 GRID_OF = experiment=$(or $(EXPERIMENT_$(FAMILY)_$(SCALE)),$(FAMILY))
 # What a table needs beside that grid, sweep by sweep. Tiny: what its rows are measured against, the backbone as it is (with a
 # head, the head alone) and one that was never pretrained. Paper: the table's second model.
@@ -32,17 +33,20 @@ ALSO_glue_tiny := "experiment=glue_controls model=tiny_roberta,tiny_scratch"
 ALSO_e2e_tiny := "experiment=e2e row=none" "experiment=e2e_controls"
 ALSO_instruct_tiny := "experiment=instruct_controls"
 ALSO_math_tiny := "experiment=math row=none" "experiment=math_controls"
+ALSO_ablations_tiny := "experiment=glue task=cola row=vblora_qv"
+ALSO_ablations_minilm := "experiment=minilm task=cola row=vblora_qv"
+ALSO_ablations_paper := "experiment=glue model=roberta_large task=cola row=vblora_qv"
 ALSO_glue_paper := "experiment=glue model=roberta_large \
 	row=lora_qv,vera_qv,tied_lora_qv,vblora_qv,vera_all,tied_lora_all,vblora_all"
 ALSO_e2e_paper := "experiment=e2e model=gpt2_large"
 ALSO_instruct_paper := "experiment=instruct model=llama2_13b"
 ALSO_math_paper := "experiment=math model=gemma_7b"
 # GLUE's scales stand in conf/scale itself, another family's in a folder of its name.
-SCALE_WORD = scale=$(if $(filter glue,$(FAMILY)),,$(FAMILY)/)$(SCALE)
-# `experiments.report` calls paths.results, which the runs are given, results.
+SCALE_WORD = scale=$(if $(filter glue ablations,$(FAMILY)),,$(FAMILY)/)$(SCALE)
+# `experiments.report` calls paths.results and paths.cache, which the runs are given, results and cache.
 RESULTS = $(patsubst paths.results=%,results=%,$(filter paths.results=%,$(ARGS)))
-REPORT = $(patsubst paths.results=%,results=%,$(ARGS))
-TABLE = $(RUN) -m experiments.report $(1) $(SCALE_WORD)
+REPORT = $(patsubst paths.cache=%,cache=%,$(patsubst paths.results=%,results=%,$(ARGS)))
+TABLE = $(RUN) -m experiments.report $(1) $(SCALE_WORD)$(if $(filter ablations,$(FAMILY)), family=ablations)
 SWEEP = $(RUN) -m experiments.run -m $(SCALE_WORD) $(LAUNCHER_$(SCALE))
 # Runs of W&B lie in the cache, which the runs are given as paths.cache; PROJECT as tracker.project.
 CACHE = $(patsubst paths.cache=%,--cache %,$(filter paths.cache=%,$(ARGS)))
@@ -51,14 +55,14 @@ DASHBOARD = --family $(FAMILY) --scale $(SCALE) $(if $(ENTITY),--entity $(ENTITY
 GRID = trap 'exit 130' INT; status=0; for sweep in "$(GRID_OF)" $(ALSO_$(FAMILY)_$(SCALE)); do \
 	$(SWEEP) $$sweep $(1) $(ARGS) || status=$$?; done;
 
-REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math
+REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math reproduce-ablations
 
-.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status tables check check-results scripts \
-	dashboard wandb-dashboard wandb-tables clean
+.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status retry-failed tables figures claims \
+	page check check-results scripts dashboard wandb-dashboard wandb-tables clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
-	@echo; echo "SCALE=tiny|minilm|small|local|paper (now $(SCALE)), FAMILY=glue|e2e|instruct|math (now $(FAMILY)),"
+	@echo; echo "SCALE=tiny|minilm|small|local|paper (now $(SCALE)), FAMILY=glue|e2e|instruct|math|ablations (now $(FAMILY)),"
 	@echo "ARGS='more words for the command', CPU=1, PYTHON=…, VENV=…"
 
 env: $(ENVIRONMENT)  ## make .venv from requirements.lock; CPU=1 takes torch's CPU wheel from pytorch.org
@@ -93,6 +97,7 @@ reproduce-glue:  ## run what is missing of Table 1's grid, then print the table;
 reproduce-e2e:  ## the same for Table 2 (E2E); SCALE=small is on real input
 reproduce-instruct:  ## the same for Table 3 (instruction tuning); at paper, `make judge` rates the answers
 reproduce-math:  ## the same for Table 4 (mathematical reasoning); SCALE=small is on real input
+reproduce-ablations:  ## the same for Tables 5 and 6 (selection of vectors, length of sub-vectors)
 reproduce-%: override FAMILY = $(@:reproduce-%=%)
 $(REPRODUCE): $(ENVIRONMENT)
 	@$(call GRID) $(call TABLE,tables) $(RESULTS) && exit $$status
@@ -106,11 +111,23 @@ bench: $(ENVIRONMENT)  ## measure speed side by side; ARGS='--help' says what th
 plan: $(ENVIRONMENT)  ## what the grid of FAMILY's table would run, what is done, GPU hours, disk
 	$(call TABLE,plan) $(REPORT)
 
-status: $(ENVIRONMENT)  ## which runs of FAMILY's table are done, failed or missing
+status: $(ENVIRONMENT)  ## which runs of FAMILY's table are done, running, failed (and why) or missing
 	$(call TABLE,status) $(REPORT)
+
+retry-failed: $(ENVIRONMENT)  ## run FAMILY's failed runs again, and no other; ARGS as for reproduce
+	$(call TABLE,retry) $(LAUNCHER_$(SCALE)) $(REPORT)
 
 tables: $(ENVIRONMENT)  ## FAMILY's table from the records, as text, Markdown, LaTeX and CSV
 	$(call TABLE,tables) $(REPORT)
+
+figures: $(ENVIRONMENT)  ## Figures 1 and 3 to 9 from the records, as SVG and PDF, in results/figures
+	$(RUN) -m experiments.report figures $(SCALE_WORD) $(REPORT)
+
+claims: $(ENVIRONMENT)  ## what the runs of a scale say to each claim of the paper's abstract
+	$(RUN) -m experiments.report claims $(SCALE_WORD) $(REPORT)
+
+page: $(ENVIRONMENT)  ## results/page.html: all tables, figures and runs of all scales on one page
+	$(RUN) -m experiments.report page $(REPORT)
 
 check: $(ENVIRONMENT)  ## check the configuration of FAMILY's whole grid without running it
 	@$(call GRID,check=true) exit $$status

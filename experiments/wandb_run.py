@@ -78,11 +78,13 @@ class WandbTracker:
     def show_footprint(self, footprint: Footprint) -> None:
         """As an image at the last step, where matplotlib is installed."""
         try:
-            from experiments.report import footprint_figure
+            import matplotlib  # noqa: F401  # an extra
         except ImportError:
             text = "no picture of the selections: matplotlib is not installed; pip install 'vblora[figures]'"
             warnings.warn(text, TrackingWarning, stacklevel=2)
             return
+        from experiments.report import footprint_figure
+
         with never_fatal(), tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "selected.png"
             footprint_figure.write(footprint, path)

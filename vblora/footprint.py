@@ -60,8 +60,9 @@ class Footprint:
         """How often each watched sub-vector selected each vector, over periods from the first to the last."""
         end = self.num_periods - 1 if last_period is None else last_period
         inside = self.counts[(self.counts[:, 0] >= first_period) & (self.counts[:, 0] <= end)]
+        inside = inside.long()
         found = torch.zeros(len(self.watched), len(self.vectors), dtype=torch.int64)
-        return found.index_put_((inside[:, 1], inside[:, 2]), inside[:, 3].long(), accumulate=True)
+        return found.index_put_((inside[:, 1], inside[:, 2]), inside[:, 3], accumulate=True)
 
     def usage(self) -> Int[Tensor, " h"]:
         """How many sub-vectors select each vector at the end."""

@@ -2,12 +2,13 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as packed
+from torch import Tensor
 
 from vblora.errors import AdapterFileError
 from vblora.footprint import SIDES, Footprint
@@ -40,40 +41,47 @@ def load(path: str | os.PathLike[str]) -> Footprint:
             if about.get("format") != FORMAT:
                 raise AdapterFileError(f"{path}: is no footprint; it lacks the format {FORMAT!r}")
             tensors = {name: file.get_tensor(name) for name in TENSORS}
+        _require(path, _misshapen(tensors))
         found = Footprint(sites=json.loads(about["sites"]), **tensors, **json.loads(about["numbers"]))
     except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
         if isinstance(error, AdapterFileError):
             raise
         raise AdapterFileError(f"{path}: cannot be read as a footprint: {error}") from error
-    if problem := _problem(found):
-        raise AdapterFileError(f"{path}: damaged: {problem}")
+    _require(path, _out_of_range(found))
     return found
 
 
-def _problem(found: Footprint) -> str:
-    """What does not fit, in words; empty for a good footprint."""
-    shapes: list[tuple[str, tuple[int | None, ...]]] = [
-        ("vectors", (None, None)),
-        ("first", (None, None)),
-        ("last", tuple(found.first.shape)),
-        ("weights", tuple(found.first.shape)),
-        ("site", (len(found.first),)),
-        ("side", (len(found.first),)),
-        ("watched", (None,)),
-        ("counts", (None, 4)),
-    ]
-    for name, shape in shapes:
-        tensor: Any = getattr(found, name)
+def _require(path: str | os.PathLike[str], problem: str) -> None:
+    if problem:
+        raise AdapterFileError(f"{path}: damaged: {problem}")
+
+
+def _misshapen(tensors: Mapping[str, Tensor]) -> str:
+    """What does not fit in shape or type, in words; empty for a good footprint."""
+    like = tuple(tensors["first"].shape)
+    shapes: dict[str, tuple[int | None, ...]] = {
+        "first": (None, None),
+        "vectors": (None, None),
+        "last": like,
+        "weights": like,
+        "site": like[:1],
+        "side": like[:1],
+        "watched": (None,),
+        "counts": (None, 4),
+    }
+    for name, shape in shapes.items():
+        tensor = tensors[name]
         fits = len(tensor.shape) == len(shape) and all(
             want in (None, size) for want, size in zip(shape, tensor.shape, strict=True)
         )
         kind = torch.int32 if name in WHOLE else torch.float32
         if not fits or tensor.dtype != kind:
             return f"{name} is {tensor.dtype} {tuple(tensor.shape)}"
-    return _out_of_range(found)
+    return ""
 
 
 def _out_of_range(found: Footprint) -> str:
+    """What points to something that is not there, in words; empty for a good footprint."""
     rows, vectors = len(found.first), len(found.vectors)
     if not isinstance(found.sites, list) or not all(isinstance(name, str) for name in found.sites):
         return "sites are no list of names"

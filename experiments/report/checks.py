@@ -1,7 +1,8 @@
 """Checks of results: records fit the schema, and each cell of a table traces to records."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from experiments.grading import answers as grading
 from experiments.records import Found, RecordError, RunRecord
 from experiments.report import cells, columns, finding, judgements, sameness, scales, tables
 from experiments.report.paper_table import PaperTable
+from experiments.report.tables import Sheet
 
 
 def all_scales(roots: Sequence[Path], table_root: Path) -> list[str]:
@@ -115,11 +117,25 @@ def _stale_tables(
 ) -> Iterator[str]:
     """Every table on disk must be what the records give now, to the letter."""
     known, own = scales.find(family, scale), finding.only(found, roots, scale, family)
+    which = "" if family == scales.PLAIN_FAMILY else f"FAMILY={family} "
+    command = f"make tables {which}SCALE={known.short}"
     for epoch in columns.EPOCHS if not is_generative(family) else ["best"]:
-        paths = tables.paths(table_root, scale, family, epoch)
-        there = {kind: path for kind, path in paths.items() if path.is_file()}
-        texts = tables.texts(PaperTable(own, scale, family, epoch)) if there else {}
-        which = "" if family == scales.PLAIN_FAMILY else f"FAMILY={family} "
-        for kind, path in there.items():
-            if path.read_text(encoding="utf-8") != texts[kind]:
-                yield f"{path}: not what the records give; make tables {which}SCALE={known.short}"
+        name = FAMILIES[family].table + ("-last" if epoch == "last" else "")
+        paths = tables.paths(table_root, scale, name)
+        yield from _stale(paths, partial(_family_sheet, own, scale, family, epoch), command)
+    for name, build in tables.OTHERS.items() if family == scales.PLAIN_FAMILY else ():
+        which = f"tables --table {name[5:]}" if name.startswith("table") else name
+        command = f"python -m experiments.report {which} --scale {scale}"
+        yield from _stale(tables.paths(table_root, scale, name), partial(build, found, scale, name), command)
+
+
+def _family_sheet(own: Found, scale: str, family: str, epoch: str) -> Sheet:
+    return tables.of_family(PaperTable(own, scale, family, epoch))
+
+
+def _stale(paths: Mapping[str, Path], build: Callable[[], Sheet], command: str) -> Iterator[str]:
+    there = {kind: path for kind, path in paths.items() if path.is_file()}
+    texts = tables.texts(build()) if there else {}
+    for kind, path in there.items():
+        if path.read_text(encoding="utf-8") != texts[kind]:
+            yield f"{path}: not what the records give; {command}"

@@ -1,32 +1,89 @@
 """The commands of `python -m experiments.report`: each prints, and returns an exit status."""
 
 import argparse
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
+from experiments import records
+from experiments.config import PathsConfig
 from experiments.families import FAMILIES
 from experiments.records import Found
-from experiments.report import checks, finding, grid, paper_table, readme, rendering, scales, tables
+from experiments.report import (
+    ablations,
+    checks,
+    finding,
+    grid,
+    paper_table,
+    readme,
+    rendering,
+    running,
+    scales,
+    settings_table,
+    tables,
+)
 from experiments.report.grid import Grid
 from experiments.report.paper_table import PaperTable
+from experiments.report.running import Seen
+from experiments.report.tables import Sheet
 
-# `params`, `plan` and `shell_scripts` build architectures: imported when called, as that takes seconds.
+# `params`, `plan`, `status` and `shell_scripts` build architectures, and `retry` composes runs: imported when
+# called, as that takes seconds.
 
 PROJECT = Path(__file__).resolve().parents[2]
+ABLATIONS = "ablations"  # what --family calls Tables 5 and 6
 Command = Callable[[argparse.Namespace, Console], int]
 
 
 def make_tables(args: argparse.Namespace, console: Console) -> int:
-    """Print a family's table of a scale and write its files."""
-    family = _family(args)
-    table = PaperTable(_found(args), _scale(args), family, args.epoch or "best", args.center)
-    for part in tables.parts(table):
-        rendering.show(part, console)
-    if table.cells.center == paper_table.default_center(family):
-        written = tables.write(Path(args.tables), table)
-        _say(console, "written: " + ", ".join(map(str, written)))
+    """Print a family's table of a scale, or those of the ablations, and write their files."""
+    for sheet in _sheets(args):
+        for part in sheet.parts:
+            rendering.show(part, console)
+        if args.center in (None, paper_table.default_center(_family(args))):
+            written = tables.write(Path(args.tables), sheet)
+            _say(console, "written: " + ", ".join(map(str, written)))
+    return 0
+
+
+def show_claims(args: argparse.Namespace, console: Console) -> int:
+    """Print what a scale's runs say to the abstract's claims, and write it."""
+    scale = _scale(args)
+    sheet = tables.of_claims(records.find(_roots(args), scale), scale, "claims")
+    rendering.show(sheet.parts[0], console)
+    _say(console, "written: " + ", ".join(map(str, tables.write(Path(args.tables), sheet))))
+    return 0
+
+
+def make_figures(args: argparse.Namespace, console: Console) -> int:
+    """Draw the figures of a scale of which there are runs; say what would make the others."""
+    from experiments.report.figures import gallery
+    from experiments.report.figures.sources import Sources
+
+    roots, scale = _roots(args), _scale(args)
+    drawings = gallery.draw_all(Sources(scale, records.find(roots, scale), roots))
+    for path in gallery.write(drawings, Path(args.figures) / scale):
+        _say(console, f"written: {path}")
+    for drawing in drawings:
+        if drawing.figure is None:
+            _say(console, f"{drawing.name} ({drawing.title}) has no run to be drawn of: {drawing.command}")
+    return 0
+
+
+def make_page(args: argparse.Namespace, console: Console) -> int:
+    """Write the page of all scales that have records, or of one."""
+    from experiments.report.page import build
+
+    roots = _roots(args)
+    asked = [_scale(args)] if args.scale else build.all_scales(roots)
+    path = Path(args.page)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(build.build(roots, asked), encoding="utf-8")
+    _say(console, f"written: {path}, scales {', '.join(asked)}; open it in a browser")
     return 0
 
 
@@ -47,17 +104,34 @@ def show_plan(args: argparse.Namespace, console: Console) -> int:
 
 
 def show_status(args: argparse.Namespace, console: Console) -> int:
-    """Print what is done, failed or missing."""
-    from experiments.report import plan
+    """Print what is done, running, failed or missing."""
+    from experiments.report import status
 
-    rendering.show(plan.status(_found(args), _grid(args)), console)
+    rendering.show(status.status(_found(args), _grid(args), _seen(args), _words(args)), console)
     return 0
+
+
+def run_failed(args: argparse.Namespace, console: Console) -> int:
+    """Run the failed runs again; 1 if one fails again or is refused, 130 after Ctrl-C."""
+    from experiments.report import retry
+
+    due = retry.plan(_found(args), _grid(args), _words(args), _seen(args).running)
+    for line in due.reasons():
+        _say(console, rendering.printable(line))
+    if not due.commands and not due.refused:
+        _say(console, "no failed runs")
+    results = []
+    for command in due.commands:
+        _say(console, shlex.join(["python", *command]))
+        if not args.dry_run:
+            results.append(subprocess.run([sys.executable, *command], check=False).returncode)
+    return 130 if 130 in results else int(any(results) or bool(due.refused))
 
 
 def check(args: argparse.Namespace, console: Console) -> int:
     """Print every problem of the results; 1 if there is one."""
     roots, table_root = _roots(args), Path(args.tables)
-    families = [args.family] if args.family else list(FAMILIES)
+    families = [_family(args)] if args.family else list(FAMILIES)
     names = [_scale(args)] if args.scale else checks.all_scales(roots, table_root)
     wrong = [line for name in names for line in checks.problems(roots, table_root, name, families)]
     for line in wrong:
@@ -91,17 +165,41 @@ def write_readme(args: argparse.Namespace, console: Console) -> int:
 
 COMMANDS: dict[str, tuple[Command, str]] = {
     "tables": (make_tables, "a paper table from the records, printed and as Markdown, LaTeX and CSV"),
+    "claims": (
+        show_claims,
+        "each claim of the paper's abstract: holds, does not hold, or not measured",
+    ),
+    "figures": (make_figures, "the paper's Figures 1 and 3 to 9 from the records, as SVG and PDF"),
+    "page": (make_page, "one HTML page of all tables, figures and runs; of all scales, or of one"),
     "params": (show_params, 'the "# Params" columns of Tables 1 to 4, counted from architectures'),
     "plan": (show_plan, "the runs of the grid: hours, what is done, disk"),
-    "status": (show_status, "finished, failed and missing runs, row by task"),
+    "status": (show_status, "finished, running, failed and missing runs, row by task"),
+    "retry": (run_failed, "run the failed runs again, each as its record says"),
     "check": (check, "records fit the schema, and each cell of a table traces to records"),
     "scripts": (write_scripts, "write the folders scripts/table1/ to scripts/table4/ anew"),
     "readme": (write_readme, "put a family's table of a scale into README.md, from the project's records"),
 }
 
 
+def _sheets(args: argparse.Namespace) -> list[Sheet]:
+    """The tables that are asked for."""
+    found, scale = _found(args), _scale(args)
+    if (name := f"table{args.table}") in settings_table.FAMILY:
+        return [tables.of_settings(found, scale, name)]
+    if names := _ablations(args):
+        return [tables.OTHERS[name](found, scale, name) for name in names]
+    return [tables.of_family(PaperTable(found, scale, _family(args), args.epoch or "best", args.center))]
+
+
+def _ablations(args: argparse.Namespace) -> list[str]:
+    """The tables of ablations that are asked for."""
+    names = [name for name in ablations.TABLES if args.table in (None, int(name.removeprefix("table")))]
+    return names if args.family == ABLATIONS else []
+
+
 def _family(args: argparse.Namespace) -> str:
-    return str(args.family or scales.PLAIN_FAMILY)
+    """Whose records: ablations are runs of GLUE."""
+    return scales.PLAIN_FAMILY if args.family in (None, ABLATIONS) else str(args.family)
 
 
 def _scale(args: argparse.Namespace) -> str:
@@ -118,7 +216,19 @@ def _found(args: argparse.Namespace) -> Found:
 
 
 def _grid(args: argparse.Namespace) -> Grid:
-    return grid.load(_scale(args), _family(args))
+    names = _ablations(args)
+    return ablations.load(_scale(args), names) if names else grid.load(_scale(args), _family(args))
+
+
+def _words(args: argparse.Namespace) -> list[str]:
+    """What the runs' own command needs to be given, folders included where they are not the usual ones."""
+    usual = PathsConfig()
+    folders = (("results", args.results, usual.results), ("cache", args.cache, usual.cache))
+    return [f"paths.{key}={folder}" for key, folder, plain in folders if folder != plain] + list(args.words)
+
+
+def _seen(args: argparse.Namespace) -> Seen:
+    return running.see(Path(args.cache), _scale(args), _family(args))
 
 
 def _say(console: Console, text: str) -> None:

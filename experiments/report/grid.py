@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 from experiments.families import FAMILIES
 from experiments.report import published, scales
+from experiments.report.names import table_name
 from experiments.report.scales import CONF, Scale
 
 # Scales whose whole grid a table shows: the paper's rows, or those of an experiment of conf/. Elsewhere it
 # shows the rows that there are.
 OF_THE_PAPER = ("tiny", "paper")
 EXPERIMENTS = {"minilm": "minilm", "e2e-small": "e2e_small", "math-small": "math_small"}
+ABLATIONS = frozenset(path.stem for path in (CONF / "ablation").glob("*.yaml"))
+"""The variants that are rows of Tables 5 and 6."""
 
 
 class RowKey(NamedTuple):
@@ -43,13 +46,14 @@ CONTROLS = {
 
 @dataclass(frozen=True)
 class Grid:
-    """The runs of a family's table at one scale: rows x tasks x seeds."""
+    """The runs of a table at one scale: rows x tasks x seeds. `title` is what the table is called."""
 
     family: str
     scale: str
     rows: list[RowKey]
     tasks: list[str]
     seeds: list[int]
+    title: str
 
 
 def printed_models(family: str) -> list[str]:
@@ -76,7 +80,7 @@ def load(name: str, family: str = scales.PLAIN_FAMILY) -> Grid:
         family: a key of FAMILIES.
     """
     scale = scales.find(family, name)
-    wanted = Grid(family, scale.name, [], list(FAMILIES[family].tasks), scale.seeds)
+    wanted = Grid(family, scale.name, [], list(FAMILIES[family].tasks), scale.seeds, table_name(family))
     if scale.name in EXPERIMENTS and scale.model:
         return _of_experiment(wanted, scale)
     if scale.name not in OF_THE_PAPER:
@@ -120,13 +124,15 @@ def command(family: str, name: str, row: RowKey, tasks: Iterable[str], seeds: Se
     """
     scale = scales.find(family, name)
     runs = f"task={','.join(tasks)} seed={','.join(map(str, seeds))}"
-    if row.variant not in ("paper", "released"):
+    ablation = row.variant in ABLATIONS
+    if row.variant not in ("paper", "released") and not ablation:
         what = f"{row.method} {row.targets}, variant {row.variant}"
         return f"# {what}: the command of its other runs, with {runs}"
     own = scales.has_own_name(scale)
     model = f"model.name={row.model}" if own else f"model={row.model}"
     words = [f"scale={scale.word}", model, f"row={row_choice(row.method, row.targets)}", runs]
     words += [f"variant={row.variant}"] if row.variant == "released" else []
+    words += [f"ablation={row.variant}"] if ablation else []
     words += ["tuned=TABLE"] if own else []
     words += scales.asked_folders(scale, "" if own else row.model)
     return " ".join(["python -m experiments.run -m", *words])

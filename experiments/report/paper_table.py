@@ -53,6 +53,7 @@ class PaperTable:
         """Sort the records of a scale into the table."""
         self.family = family
         own = [record for record in found.records if record.identity.family == family]
+        own = [record for record in own if record.identity.variant not in grid.ABLATIONS]  # Tables 5 and 6
         self.found = replace(found, records=own)
         self.wanted: Grid = grid.load(scale, family)
         self.kept, self.left_out = sameness.separate(self.found)
@@ -96,6 +97,14 @@ class PaperTable:
         if column == AVERAGE:
             return printed.average
         return printed.scores.get(self.by_key[column].printed)
+
+    def run_ids(self, row: RowKey, column: str) -> list[str]:
+        """The runs behind a measured cell."""
+        return [
+            grid.run_id(self.family, row, self.by_key[key].task, seed)
+            for key in self.columns[column]
+            for seed in sorted(self.cells.sample(row, key).scores)
+        ]
 
     def compared(self, row: RowKey) -> dict[str, RowKey]:
         """The rows of the same model that this one is compared with, by name; without itself.

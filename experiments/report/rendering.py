@@ -30,10 +30,11 @@ LAST_LATIN = "\u017f"  # pdflatex with T1 fonts prints letters up to here, and f
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text, and whether it is the best of its group."""
+    """One cell: its text, whether it is the best of its group, and the run_ids of the runs behind it."""
 
     text: str
     bold: bool = False
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

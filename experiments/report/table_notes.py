@@ -1,8 +1,10 @@
 """The sentences below a paper table: what a cell is, who published what, and what was left out."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from experiments.families import FAMILIES
+from experiments.records import Problem, RunRecord
 from experiments.report import family_notes, published, sameness, summary
 from experiments.report.names import MODELS, row_name
 from experiments.report.paper_table import BY_TARGETS, PaperTable
@@ -38,8 +40,19 @@ def scores(table: PaperTable) -> list[str]:
 def differences(table: PaperTable) -> str:
     """How to read the differences."""
     unit, one = ("x100", "task") if table.family == "glue" else ("in the units above", "score")
+    return intervals(table.cells.center, unit, one)
+
+
+def intervals(center: str, unit: str, one: str) -> str:
+    """How to read differences with their intervals.
+
+    Args:
+        center: over the seeds.
+        unit: of the differences.
+        one: what is resampled on its own beside a row.
+    """
     return (
-        f"Differences of the {table.cells.center}s, {unit}. Brackets: percentile bootstrap interval over "
+        f"Differences of the {center}s, {unit}. Brackets: percentile bootstrap interval over "
         f"the seeds ({summary.NUM_RESAMPLES:,} resamples, fixed draws; each row and {one} resampled on its "
         f"own, a published number is exact), where every sample has n ≥ {summary.LEAST_FOR_INTERVAL}. It is "
         "coarse with few seeds. Rows without a run are left out."
@@ -48,17 +61,24 @@ def differences(table: PaperTable) -> str:
 
 def trouble(table: PaperTable) -> list[str]:
     """Runs and files that the table had to leave out, by name."""
+    return left_out(table.unfinished(), table.left_out, table.found.problems)
+
+
+def left_out(
+    unfinished: Sequence[RunRecord],
+    unlike: Sequence[tuple[RunRecord, RunRecord]],
+    problems: Sequence[Problem] = (),
+) -> list[str]:
+    """What a table had to leave out: unfinished runs, runs unlike others, files that are no records."""
     lines = []
-    for record in table.unfinished():
+    for record in unfinished:
         error = record.error or {}
         why = f": {error.get('type')}: {error.get('message')}" if error else ""
         lines.append(f"Left out, {record.status}: {record.run_id}{why:.200}")
-    lines += [
-        f"Left out, no record: {problem.path}: {problem.message:.200}" for problem in table.found.problems
-    ]
+    lines += [f"Left out, no record: {problem.path}: {problem.message:.200}" for problem in problems]
     lines += [
         f"Left out: {run.run_id}: unlike {kept.run_id} in {', '.join(sameness.differences(kept, run))}"
-        for run, kept in table.left_out
+        for run, kept in unlike
     ]
     rest = len(lines) - MAX_LISTED
     return [*lines[:MAX_LISTED], *([f"Left out besides: {rest} more."] if rest > 0 else [])]

@@ -110,12 +110,13 @@ def _measured_cell(table: PaperTable, row: RowKey, column: str) -> Cell:
     if center is None:
         return Cell(GAP)
     bold, digits = row in table.best[column], table.digits(column)
+    runs = tuple(table.run_ids(row, column))
     if column == AVERAGE:
-        return Cell(f"{center:.{digits}f}", bold)
+        return Cell(f"{center:.{digits}f}", bold, runs)
     values = table.cells.sample(row, column).values
     spread = summary.spread(values)
     around = "" if spread is None else f" ± {spread:.{digits}f}"
-    return Cell(f"{center:.{digits}f}{around} ({len(values)})", bold)
+    return Cell(f"{center:.{digits}f}{around} ({len(values)})", bold, runs)
 
 
 def _others(table: PaperTable, row: RowKey) -> list[Other]:
@@ -141,13 +142,17 @@ def _difference(
 
 def _difference_cell(table: PaperTable, row: RowKey, column: str, other: RowKey | PublishedRow) -> Cell:
     found = _difference(table, row, column, other)
+    return Cell(difference_text(found, table.digits(column)))
+
+
+def difference_text(found: summary.Difference | None, digits: int) -> str:
+    """A difference with its interval, where it has one."""
     if found is None:
-        return Cell(GAP)
-    digits = table.digits(column)
+        return GAP
     if found.low is None or found.high is None:
-        return Cell(_signed(found.value, digits))
+        return _signed(found.value, digits)
     low, high = _signed(found.low, digits), _signed(found.high, digits)
-    return Cell(f"{_signed(found.value, digits)} [{low}, {high}]")
+    return f"{_signed(found.value, digits)} [{low}, {high}]"
 
 
 def _signed(value: float, digits: int) -> str:

@@ -211,8 +211,6 @@ def test_without_matplotlib_the_run_goes_on_without_its_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "experiments.report.footprint_figure", raising=False)
-    monkeypatch.delattr("experiments.report.footprint_figure", raising=False)
     words = overrides(make(tmp_path / "world"), tmp_path, "vblora", "qv", "tracker=wandb")
     with pytest.warns(TrackingWarning, match=r"matplotlib is not installed; pip install 'vblora\[figures\]'"):
         assert pipeline.run(load(words)).status == "success"

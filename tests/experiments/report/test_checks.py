@@ -24,7 +24,7 @@ def problems(results: Path, scale: str = "tiny") -> list[str]:
 
 def make_tables(results: Path, epoch: str = "best", family: str = "glue") -> None:
     found = finding.find([results / "runs", results / "reference"], "tiny", family)
-    tables.write(results / "tables", PaperTable(found, "tiny", family, epoch))
+    tables.write(results / "tables", tables.of_family(PaperTable(found, "tiny", family, epoch)))
 
 
 def test_good_results_have_no_problem(results: Path) -> None:
@@ -149,7 +149,7 @@ def test_impossible_scores_and_runs_without_a_table_are_found(
 def test_stale_table_of_each_family_is_found(family: str, number: int, results: Path) -> None:
     write(results, text_run(family, "vblora-all"))
     found = finding.find([results / "runs"], "tiny", family)
-    tables.write(results / "tables", PaperTable(found, "tiny", family))
+    tables.write(results / "tables", tables.of_family(PaperTable(found, "tiny", family)))
     assert problems(results) == []
     write(results, text_run(family, "lora-all"))
     assert [line.split(": ")[0] for line in problems(results)] == [

@@ -105,7 +105,7 @@ def test_rows_without_a_run_have_no_differences() -> None:
     shown = lines(table_text.differences(table(made)))
     assert set(shown) == {("tiny RoBERTa", "VB-LoRA qv", "LoRA qv")}
     assert shown["tiny RoBERTa", "VB-LoRA qv", "LoRA qv"][2] == "+0.0"
-    assert len(tables.parts(table([]))) == 1
+    assert len(tables.of_family(table([])).parts) == 1
 
 
 def test_best_of_each_group_is_bold() -> None:

@@ -28,7 +28,7 @@ def test_empty_tables_are_dashes_with_commands() -> None:
         assert {text for cells in lines(shown).values() for text in cells} == {"–"}
         assert all(f"scale={family}/tiny" in command for _, command in shown.commands)
         assert len(shown.commands) == len(lines(shown))
-        assert len(tables.parts(table([], family))) == 1
+        assert len(tables.of_family(table([], family)).parts) == 1
 
 
 def test_table_2_is_the_mean_of_the_seeds_in_each_scores_own_unit() -> None:

@@ -1,0 +1,1 @@
+"""The paper's figures, of records and the footprints beside them: `python -m experiments.report figures`."""

@@ -1,0 +1,1 @@
+"""One HTML page of all results, self-contained: `make page` (`python -m experiments.report page`)."""
