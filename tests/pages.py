@@ -77,3 +77,8 @@ def commands(page: str) -> list[str]:
     """Every command of a page's shell blocks, continued lines joined, comments left out."""
     text = "".join(block.text for block in blocks(page) if block.language == "sh").replace("\\\n", " ")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def titles(page: str, folder: Path) -> list[Path]:
+    """The files that a page writes or changes, in a copy; each once."""
+    return list(dict.fromkeys(folder / block.title for block in blocks(page) if block.title))
