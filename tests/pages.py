@@ -3,8 +3,10 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
@@ -82,3 +84,8 @@ def commands(page: str) -> list[str]:
 def titles(page: str, folder: Path) -> list[Path]:
     """The files that a page writes or changes, in a copy; each once."""
     return list(dict.fromkeys(folder / block.title for block in blocks(page) if block.title))
+
+
+def project() -> dict[str, Any]:
+    """pyproject.toml."""
+    return tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
