@@ -41,9 +41,9 @@ ALSO_instruct_paper := "experiment=instruct model=llama2_13b"
 ALSO_math_paper := "experiment=math model=gemma_7b"
 # GLUE's scales stand in conf/scale itself, another family's in a folder of its name.
 SCALE_WORD = scale=$(if $(filter glue ablations,$(FAMILY)),,$(FAMILY)/)$(SCALE)
-# `experiments.report` calls paths.results, which the runs are given, results.
+# `experiments.report` calls paths.results and paths.cache, which the runs are given, results and cache.
 RESULTS = $(patsubst paths.results=%,results=%,$(filter paths.results=%,$(ARGS)))
-REPORT = $(patsubst paths.results=%,results=%,$(ARGS))
+REPORT = $(patsubst paths.cache=%,cache=%,$(patsubst paths.results=%,results=%,$(ARGS)))
 TABLE = $(RUN) -m experiments.report $(1) $(SCALE_WORD)$(if $(filter ablations,$(FAMILY)), family=ablations)
 SWEEP = $(RUN) -m experiments.run -m $(SCALE_WORD) $(LAUNCHER_$(SCALE))
 # Every run is tried; `status` remembers whether one failed. Ctrl-C ends it all.
@@ -52,7 +52,7 @@ GRID = trap 'exit 130' INT; status=0; for sweep in "$(GRID_OF)" $(ALSO_$(FAMILY)
 
 REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math reproduce-ablations
 
-.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status tables figures claims page check check-results scripts docs docs-serve wheel clean
+.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status retry-failed tables figures claims page check check-results scripts docs docs-serve wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -105,8 +105,11 @@ bench: $(ENVIRONMENT)  ## measure speed side by side; ARGS='--help' says what th
 plan: $(ENVIRONMENT)  ## what the grid of FAMILY's table would run, what is done, GPU hours, disk
 	$(call TABLE,plan) $(REPORT)
 
-status: $(ENVIRONMENT)  ## which runs of FAMILY's table are done, failed or missing
+status: $(ENVIRONMENT)  ## which runs of FAMILY's table are done, running, failed (and why) or missing
 	$(call TABLE,status) $(REPORT)
+
+retry-failed: $(ENVIRONMENT)  ## run FAMILY's failed runs again, and no other; ARGS as for reproduce
+	$(call TABLE,retry) $(LAUNCHER_$(SCALE)) $(REPORT)
 
 tables: $(ENVIRONMENT)  ## FAMILY's table from the records, as text, Markdown, LaTeX and CSV
 	$(call TABLE,tables) $(REPORT)

@@ -7,6 +7,7 @@
     python -m benchmarks memory --preset small  # full: for a GPU; steps likewise
     python -m benchmarks steps
     python -m benchmarks handling
+    python -m benchmarks watching
     python -m benchmarks sizes
     python -m benchmarks stores
     python -m benchmarks batching --data DATA --vocabulary VOCABULARY
@@ -45,6 +46,7 @@ from benchmarks import (
     sizes,
     steps,
     stores,
+    watching,
 )
 
 MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
@@ -54,6 +56,7 @@ MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
     "memory": lambda given: memory.measure(given.preset),
     "steps": lambda given: steps.measure(given.preset, given.rounds, given.threads),
     "handling": lambda given: handling.measure(given.rounds),
+    "watching": lambda given: watching.measure(given.rounds),
     "sizes": lambda given: sizes.measure(),
     "stores": lambda given: stores.measure(given.rounds),
     "batching": lambda given: batching.measure(given.data, given.vocabulary, given.rounds, given.texts),
@@ -62,7 +65,17 @@ MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
 }
 SETTINGS = ("preset", "rounds", "texts", "prompts", "answers")
 COUNTED = {"features", "memory", "operators", "sizes"}  # nothing is timed
-WITHOUT_DATA = ("features", "operators", "sizes", "composition", "handling", "stores", "memory", "steps")
+WITHOUT_DATA = (
+    "features",
+    "operators",
+    "sizes",
+    "composition",
+    "handling",
+    "watching",
+    "stores",
+    "memory",
+    "steps",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,7 +1,6 @@
 """Who may run: a finished run is skipped, one with another record refused, and one process runs it.
 
-The lock lies in the cache, as the run's checkpoints do: `<cache>/locks/<scale>/<run_id>.lock`. The operating
-system frees it when its process dies, however that happens.
+The lock (`experiments.locks`) lies in the cache, as the run's checkpoints do.
 """
 
 import contextlib
@@ -12,14 +11,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import filelock
-
-from experiments import records
+from experiments import locks, records, storage
 from experiments.config import Config, run_id
 from experiments.identity import described, flat, run_hash
 from experiments.records import RecordError, RunRecord
 
 LEFT = "run.json"  # in a folder of what a run trained: whose it is
+ROOM = 2**16  # bytes that a results folder must take before a run starts; a record has about 20,000
 
 
 class ClaimError(Exception):
@@ -63,6 +61,11 @@ def adapter_dir(cfg: Config) -> Path | None:
 def checkpoint_dir(cfg: Config) -> Path:
     """The run's own folder of checkpoints."""
     return Path(cfg.paths.cache) / "checkpoints" / cfg.scale.name / run_id(cfg)
+
+
+def lock_dir(cache: Path, scale: str) -> Path:
+    """Where the locks of a scale's runs lie, each under its run_id."""
+    return cache / "locks" / scale
 
 
 def finished(cfg: Config) -> RunRecord | None:
@@ -170,22 +173,28 @@ def claim(cfg: Config) -> Iterator[RunRecord | None]:
         OSError: a folder cannot be written, which is better known before training than after.
     """
     _make_writable(record_path(cfg).parent)
-    lock = Path(cfg.paths.cache) / "locks" / cfg.scale.name / f"{run_id(cfg)}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock = lock_dir(Path(cfg.paths.cache), cfg.scale.name) / f"{run_id(cfg)}.lock"
     try:
-        with filelock.FileLock(lock, timeout=0):
+        with locks.hold(lock):
+            _clear(record_path(cfg))
             record = finished(cfg)
             if record is not None:
                 settle(cfg, record)
             yield record
-    except filelock.Timeout as error:
-        raise BusyError(f"{run_id(cfg)}: another process is running it") from error
+    except locks.HeldError as error:
+        raise BusyError(f"{run_id(cfg)}: another process is running it: {error}") from error
 
 
 def _make_writable(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    with storage.naming(folder), tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(ROOM))
+
+
+def _clear(path: Path) -> None:
+    """Delete what processes left that died while they wrote a file of this run."""
+    for left in path.parent.glob(f".{path.stem}.*"):
+        left.unlink(missing_ok=True)
 
 
 def _difference(record: RunRecord, cfg: Config) -> str:

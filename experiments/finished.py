@@ -5,6 +5,7 @@ a note: which records answered, and a digest of each. The note holds while nothi
 changed: the words of the command, `conf/`, the code, and the records themselves.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -36,9 +37,10 @@ def keep(words: Sequence[str], records: Sequence[str]) -> None:
     if _looks_at_each(words):
         return
     note = _note(words)
-    note.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({str(Path(path).resolve()): _digest(Path(path)) for path in records})
-    note.write_text(text, encoding="utf-8")
+    with contextlib.suppress(OSError):  # without a note the next call looks at each run, and finds the same
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(text, encoding="utf-8")
 
 
 def _looks_at_each(words: Sequence[str]) -> bool:

@@ -73,7 +73,12 @@ def bank_identity(path: str) -> str:
 
 def described(cfg: Config) -> dict[str, Any]:
     """The configuration as a record keeps it: settings, versions, variant, names of folders."""
-    plain = settings(cfg) | {"versions": versions(cfg), "variant": cfg.variant}
+    return asked(cfg) | {"versions": versions(cfg)}
+
+
+def asked(cfg: Config) -> dict[str, Any]:
+    """What of it a command line decides: all but the versions, which large files make slow to read."""
+    plain = settings(cfg) | {"variant": cfg.variant}
     for group, key, folder in (("data", "root", cfg.data.root), ("model", "path", cfg.model.path)):
         if key not in plain[group]:
             plain[group][key] = folder and Path(os.path.abspath(folder)).name

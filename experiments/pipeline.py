@@ -23,6 +23,7 @@ from experiments import (
     methods,
     models,
     records,
+    storage,
     tasks,
     tracking,
     training,
@@ -46,10 +47,18 @@ Parts = tuple[dict[str, Any], dict[str, Any]]
 
 
 def run(cfg: Config) -> RunRecord:
+    """Run, unless it is finished, and return its record; see `attempt`."""
+    return attempt(cfg)[0]
+
+
+def attempt(cfg: Config) -> tuple[RunRecord, bool]:
     """Run, unless it is finished, and write its record.
 
     An error gives a record with status "failed". Ctrl-C gives one with status "cancelled" and goes on to the
     caller.
+
+    Returns:
+        The record, and whether this call made it: another process may have finished the run just before.
 
     Raises:
         LaunchError: several processes were started for one run.
@@ -60,7 +69,7 @@ def run(cfg: Config) -> RunRecord:
     circumstances.require_one_process()
     with claims.claim(cfg) as finished, machine(cfg):
         if finished is not None:
-            return finished
+            return finished, False
         transformers.utils.logging.disable_progress_bar()  # `progress` shows ours
         started, begin = circumstances.now(), time.perf_counter()
 
@@ -85,8 +94,8 @@ def run(cfg: Config) -> RunRecord:
             write("cancelled")
             raise
         except Exception as error:
-            return write("failed", error=error)
-        return record
+            return write("failed", error=error), True
+        return record, True
 
 
 def work(cfg: Config) -> Parts:
@@ -206,4 +215,4 @@ def machine(cfg: Config) -> Iterator[None]:
 def _described(error: BaseException) -> Mapping[str, str]:
     """An error as a record keeps it, without the frames, which hold the model."""
     trace = "".join(traceback.format_exception(error))
-    return {"type": type(error).__name__, "message": str(error), "traceback": trace}
+    return {"type": type(error).__name__, "message": storage.told(error), "traceback": trace}

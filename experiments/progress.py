@@ -7,12 +7,15 @@ the end.
 
 import json
 import os
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from experiments import storage
 
 GOOD = ("success", "skipped", "checked")
 BUSY = "busy"
@@ -103,9 +106,20 @@ def report(outcome: Outcome, sweep_dir: Path | None) -> None:
     if sweep_dir is None:
         display.note(outcome)
         return
-    line = json.dumps(asdict(outcome)) + "\n"
-    descriptor = os.open(sweep_dir / OUTCOMES, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
-        os.write(descriptor, line.encode())  # one call, so that lines of several processes do not mix
-    finally:
-        os.close(descriptor)
+        _append(sweep_dir / OUTCOMES, json.dumps(asdict(outcome)))
+    except OSError as error:  # the run is over and its record lies elsewhere; only this word is lost
+        print(f"{outcome}\n  (not told to its sweep: {storage.told(error)})", file=sys.stderr)
+
+
+def _append(path: Path, line: str) -> None:
+    """Add a line in one call, so that those of several processes do not mix.
+
+    It begins with a line's end too: so one that a full disk cut off spoils no other.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    with storage.naming(path):
+        try:
+            os.write(descriptor, f"\n{line}\n".encode())
+        finally:
+            os.close(descriptor)

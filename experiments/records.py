@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments import storage
 from experiments.record_schema import KEYS, PART, RUN_ID, SCHEMA_VERSION, problems_of
 
 # A record has some kilobytes (160 epochs of history: about 20 kB); a file near this size is something else.
@@ -177,7 +178,7 @@ def _raise_if(problems: list[str], path: Path) -> None:
 def _replace_atomically(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with open(temporary, "x", encoding="utf-8") as file:
+        with storage.naming(path), open(temporary, "x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

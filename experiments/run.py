@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiments import claims, composing, finished, progress, spelling, sweeps
+from experiments import claims, composing, finished, launching, progress, spelling, storage, sweeps
 from experiments.config import Config, ConfigError, run_id
 from experiments.progress import Outcome
 from experiments.records import RecordError, RunRecord
@@ -35,13 +35,13 @@ def attempt(composed: DictConfig) -> Outcome:
         cfg, problems = composing.name(composed, about.runtime.choices, about.overrides.task)
         label = run_id(cfg)
         if not problems and _is_done(cfg):
-            return Outcome(label, "skipped", "finished before; force=true repeats it", _record(cfg))
+            return _skipped(cfg)
         composing.require(cfg, problems)
         return Outcome(label, "checked") if cfg.check else _run(cfg, begin)
     except claims.BusyError as error:
         return Outcome(label, "busy", str(error).partition(": ")[2])
     except Exception as error:  # the sweep goes on, and its summary names the failure
-        return Outcome(label, "failed", str(error) or type(error).__name__)
+        return Outcome(label, "failed", storage.told(error))
 
 
 def _is_done(cfg: Config) -> bool:
@@ -55,8 +55,14 @@ def _is_done(cfg: Config) -> bool:
 def _run(cfg: Config, begin: float) -> Outcome:
     from experiments import pipeline  # here, as it imports torch, which skipping does not need
 
-    record = pipeline.run(cfg)
+    record, made = pipeline.attempt(cfg)
+    if not made:
+        return _skipped(cfg)
     return Outcome(run_id(cfg), record.status, _said(record), _record(cfg), time.perf_counter() - begin)
+
+
+def _skipped(cfg: Config) -> Outcome:
+    return Outcome(run_id(cfg), "skipped", "finished before; force=true repeats it", _record(cfg))
 
 
 def _said(record: RunRecord) -> str:
@@ -91,7 +97,8 @@ def main() -> None:
     # joblib starts a fresh worker where one has grown by 300 MB between jobs; nothing is lost by it.
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
     try:
-        hydra.main(config_path=str(composing.CONF), config_name="config", version_base="1.3")(job)()
+        with launching.in_words():
+            hydra.main(config_path=str(composing.CONF), config_name="config", version_base="1.3")(job)()
     except KeyboardInterrupt:
         print("cancelled; the same command goes on from here", file=sys.stderr)
         sys.exit(130)

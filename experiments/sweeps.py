@@ -40,9 +40,18 @@ class Watcher(threading.Thread):
         with suppress(FileNotFoundError):
             whole, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")  # the rest is being written
             lines = whole.splitlines()
-            for line in lines[self.read :]:
-                self.seen(Outcome(**json.loads(line)))
+            for outcome in map(_outcome, lines[self.read :]):
+                if outcome is not None:
+                    self.seen(outcome)
             self.read = len(lines)
+
+
+def _outcome(line: str) -> Outcome | None:
+    """What a line tells; None if it is empty, or if a full disk cut it off: then its job counts as lost."""
+    try:
+        return Outcome(**json.loads(line))
+    except (ValueError, TypeError):
+        return None
 
 
 class Sweep(Callback):
@@ -97,7 +106,10 @@ class _Sweep:
         found += [f"{self.lost()} without an outcome"] if self.lost() else []
         display.console.print(f"{self.total} runs: {', '.join(found)}", highlight=False)
         if self.lost():
-            what = "A worker was killed, perhaps for memory; the same command goes on from here"
+            what = (
+                "A worker was killed, perhaps for memory, or they still run elsewhere, which `make status` "
+                "tells; the same command goes on from here"
+            )
             display.console.print(f"  {what}", style="red", soft_wrap=True, highlight=False)
         for outcome in display.failures():
             display.console.print(escape(f"  {outcome}"), style="red", soft_wrap=True, highlight=False)

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import nn
 
+from vblora.admixture import SELECTIONS
 from vblora.quantized import num_elements
 
 FLOAT_BYTES = 4  # adapters are float32
@@ -37,6 +38,7 @@ class BankConfig(Protocol):
     num_vectors: int
     vector_length: int
     topk: int
+    selection: str
     train_bank: bool
 
 
@@ -88,9 +90,13 @@ def num_subvectors(sites: Sequence[Shape], rank: int, vector_length: int) -> int
 
 
 def vblora_trainable_parameters(sites: Sequence[Shape], config: BankConfig) -> int:
-    """Trained: the bank, and a logit for each vector and sub-vector: h·b + N·h; N·h against a shared bank."""
-    subvectors = num_subvectors(sites, config.rank, config.vector_length)
-    return config.num_vectors * (config.vector_length * config.train_bank + subvectors)
+    """Trained: the bank, and a logit for each vector and sub-vector: h·b + N·h; N·h against a shared bank.
+
+    A noisy selection has a second N·h, the scales of its noise.
+    """
+    logits = num_subvectors(sites, config.rank, config.vector_length)
+    logits *= 2 if SELECTIONS[config.selection].noisy else 1
+    return config.num_vectors * (config.vector_length * config.train_bank + logits)
 
 
 def index_bytes(num_vectors: int) -> int:
@@ -121,18 +127,20 @@ SUBVECTOR_BYTES: dict[str, Callable[[int, int], int]] = {
 def vblora_stored_bytes(sites: Sequence[Shape], config: BankConfig, definition: str = "paper") -> int:
     """Bytes that must be stored, without a file's header: 4·h·b + N·(bytes per sub-vector).
 
-    A bank that is shared and not trained is stored elsewhere: 4·h·b falls away.
+    A bank that is shared and not trained is stored elsewhere: 4·h·b falls away. A selection that mixes the
+    whole bank at inference has k = h.
 
     Args:
         sites: what is adapted.
-        config: r, h, b, k, and whether the bank is the adapter's own.
+        config: r, h, b, k, the selection, and whether the bank is the adapter's own.
         definition: a key of SUBVECTOR_BYTES; "paper" is 4·h·b + N·(k·(index bytes) + 4·(k-1)).
 
     Raises:
         KeyError: no such definition.
     """
     bank = FLOAT_BYTES * config.num_vectors * config.vector_length * config.train_bank
-    per_subvector = SUBVECTOR_BYTES[definition](config.num_vectors, config.topk)
+    mixed = config.topk if SELECTIONS[config.selection].sparse else config.num_vectors
+    per_subvector = SUBVECTOR_BYTES[definition](config.num_vectors, mixed)
     return bank + num_subvectors(sites, config.rank, config.vector_length) * per_subvector
 
 

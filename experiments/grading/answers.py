@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments import storage
 from experiments.families import FAMILIES, is_generative
 from experiments.grading.glue import GradingError, score
 
@@ -51,7 +52,7 @@ def write(path: Path, header: Mapping[str, Any], rows: Sequence[Row]) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with scratch.open("w", encoding="utf-8") as file:
+        with storage.naming(path), scratch.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -16,6 +16,20 @@ from experiments.report.summary import CENTERS
 
 WIDTH_OF_FILES = 200  # columns when the output is no terminal, so that no table is squeezed
 SCALE = re.compile(r"(?:(?P<family>\w+)/)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)")
+OPTIONS = (
+    "results",
+    "reference",
+    "tables",
+    "cache",
+    "scale",
+    "family",
+    "table",
+    "epoch",
+    "center",
+    "page",
+    "figures",
+)
+OF_RUNS = ("plan", "status", "retry")  # commands that may be given the words of the runs' own
 BY_TABLE = {int(TABLES[family.table]): name for name, family in FAMILIES.items()}
 BY_TABLE |= dict.fromkeys((5, 6), ABLATIONS) | {int(name[5:]): family for name, family in FAMILY.items()}
 
@@ -41,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
         "--reference", default="results/reference", help="the project's (default: %(default)s)"
     )
     shared.add_argument("--tables", default="results/tables", help="where tables lie (default: %(default)s)")
+    shared.add_argument("--cache", default=".cache", help="where locks lie (default: %(default)s)")
     text = "tiny (default), paper, minilm (glue), small (e2e, math); or as e2e/tiny; check: default all"
     shared.add_argument("--scale", type=_scale, help=text)
     text = "of tasks (default: glue; check: all); ablations are Tables 5 and 6"
@@ -59,11 +74,16 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--epoch", choices=["best", "last"], help="of each run; Table 1 only")
             text = "over the seeds (default: the paper's, and files are written for it only)"
             command.add_argument("--center", choices=[*CENTERS], help=text)
+        if name in OF_RUNS:
+            text = "words that the runs need: model.path=FOLDER data.root=FOLDER launcher=joblib"
+            command.add_argument("words", nargs="*", help=text)
+        if name == "retry":
+            command.add_argument("--dry-run", action="store_true", help="print the commands alone")
     return top
 
 
 def _settle(args: argparse.Namespace, top: argparse.ArgumentParser) -> None:
-    """Find the one family that is asked for, by its name, its table or the scale."""
+    """Find the one family that is asked for, by its name, its table or the scale; check words of runs."""
     in_scale, args.scale = args.scale or (None, None)
     asked = {args.family, BY_TABLE.get(args.table), in_scale} - {None}
     if len(asked) > 1:
@@ -71,10 +91,21 @@ def _settle(args: argparse.Namespace, top: argparse.ArgumentParser) -> None:
     args.family = asked.pop() if asked else None
     if args.epoch and args.family and is_generative(args.family):
         top.error("--epoch is for Table 1 only: elsewhere text is generated and graded once, at a run's end")
+    if problems := _problems(getattr(args, "words", [])):
+        top.error("; ".join(problems))
 
 
 def _as_option(word: str) -> str:
-    return f"--{word}" if re.match(r"[a-z]+=", word) else word
+    return f"--{word}" if word.partition("=")[0] in OPTIONS and "=" in word else word
+
+
+def _problems(words: Sequence[str]) -> list[str]:
+    """What is wrong with words of runs; nobody would look at them before a run does."""
+    if not words:
+        return []
+    from experiments import spelling  # here, as Hydra's parser takes a while to import
+
+    return [f"{word} is no setting of a run" for word in words if "=" not in word] + spelling.misspelt(words)
 
 
 def _scale(text: str) -> tuple[str | None, str]:

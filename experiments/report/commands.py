@@ -1,12 +1,16 @@
 """The commands of `python -m experiments.report`: each prints, and returns an exit status."""
 
 import argparse
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from experiments import records
+from experiments.config import PathsConfig
 from experiments.families import FAMILIES
 from experiments.records import Found
 from experiments.report import (
@@ -17,15 +21,18 @@ from experiments.report import (
     paper_table,
     readme,
     rendering,
+    running,
     scales,
     settings_table,
     tables,
 )
 from experiments.report.grid import Grid
 from experiments.report.paper_table import PaperTable
+from experiments.report.running import Seen
 from experiments.report.tables import Sheet
 
-# `params`, `plan` and `shell_scripts` build architectures: imported when called, as that takes seconds.
+# `params`, `plan`, `status` and `shell_scripts` build architectures, and `retry` composes runs: imported when
+# called, as that takes seconds.
 
 PROJECT = Path(__file__).resolve().parents[2]
 ABLATIONS = "ablations"  # what --family calls Tables 5 and 6
@@ -97,11 +104,28 @@ def show_plan(args: argparse.Namespace, console: Console) -> int:
 
 
 def show_status(args: argparse.Namespace, console: Console) -> int:
-    """Print what is done, failed or missing."""
-    from experiments.report import plan
+    """Print what is done, running, failed or missing."""
+    from experiments.report import status
 
-    rendering.show(plan.status(_found(args), _grid(args)), console)
+    rendering.show(status.status(_found(args), _grid(args), _seen(args), _words(args)), console)
     return 0
+
+
+def run_failed(args: argparse.Namespace, console: Console) -> int:
+    """Run the failed runs again; 1 if one fails again or is refused, 130 after Ctrl-C."""
+    from experiments.report import retry
+
+    due = retry.plan(_found(args), _grid(args), _words(args), _seen(args).running)
+    for line in due.reasons():
+        _say(console, rendering.printable(line))
+    if not due.commands and not due.refused:
+        _say(console, "no failed runs")
+    results = []
+    for command in due.commands:
+        _say(console, shlex.join(["python", *command]))
+        if not args.dry_run:
+            results.append(subprocess.run([sys.executable, *command], check=False).returncode)
+    return 130 if 130 in results else int(any(results) or bool(due.refused))
 
 
 def check(args: argparse.Namespace, console: Console) -> int:
@@ -149,7 +173,8 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "page": (make_page, "one HTML page of all tables, figures and runs; of all scales, or of one"),
     "params": (show_params, 'the "# Params" columns of Tables 1 to 4, counted from architectures'),
     "plan": (show_plan, "the runs of the grid: hours, what is done, disk"),
-    "status": (show_status, "finished, failed and missing runs, row by task"),
+    "status": (show_status, "finished, running, failed and missing runs, row by task"),
+    "retry": (run_failed, "run the failed runs again, each as its record says"),
     "check": (check, "records fit the schema, and each cell of a table traces to records"),
     "scripts": (write_scripts, "write the folders scripts/table1/ to scripts/table4/ anew"),
     "readme": (write_readme, "put a family's table of a scale into README.md, from the project's records"),
@@ -193,6 +218,17 @@ def _found(args: argparse.Namespace) -> Found:
 def _grid(args: argparse.Namespace) -> Grid:
     names = _ablations(args)
     return ablations.load(_scale(args), names) if names else grid.load(_scale(args), _family(args))
+
+
+def _words(args: argparse.Namespace) -> list[str]:
+    """What the runs' own command needs to be given, folders included where they are not the usual ones."""
+    usual = PathsConfig()
+    folders = (("results", args.results, usual.results), ("cache", args.cache, usual.cache))
+    return [f"paths.{key}={folder}" for key, folder, plain in folders if folder != plain] + list(args.words)
+
+
+def _seen(args: argparse.Namespace) -> Seen:
+    return running.see(Path(args.cache), _scale(args), _family(args))
 
 
 def _say(console: Console, text: str) -> None:

@@ -1,14 +1,14 @@
 """What the grid of a scale still has to run: done, failed, missing, GPU hours, disk."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from experiments.records import Found, RunRecord
-from experiments.report import cells, disk, grid, hours
+from experiments.report import disk, grid, hours
 from experiments.report.grid import Grid, RowKey
 from experiments.report.names import MODELS, TASKS, row_name
 from experiments.report.rendering import Cell, Table
 
-MAX_LISTED = 20
 GAP = "–"  # an en dash, as in printed tables
 
 
@@ -19,6 +19,7 @@ class Job:
     Attributes:
         row, task: which.
         done, failed, missing: seeds; a cancelled run counts as missing.
+        running: seeds that a process runs now, whatever is on record of them.
         hours: of one run; None where nobody knows.
         hours_from: who measured that.
     """
@@ -28,13 +29,14 @@ class Job:
     done: list[int]
     failed: list[int]
     missing: list[int]
+    running: list[int]
     hours: float | None
     hours_from: str
 
     @property
     def left(self) -> list[int]:
-        """The seeds that a sweep would run: failed ones are tried again."""
-        return sorted([*self.failed, *self.missing])
+        """The seeds that have no result yet: failed ones are tried again."""
+        return sorted([*self.failed, *self.missing, *self.running])
 
     @property
     def hours_left(self) -> float:
@@ -42,10 +44,10 @@ class Job:
         return (self.hours or 0.0) * len(self.left)
 
 
-def jobs(found: Found, wanted: Grid) -> list[Job]:
-    """The grid's runs, sorted by what the records say of them."""
+def jobs(found: Found, wanted: Grid, running: Collection[str] = ()) -> list[Job]:
+    """The grid's runs, sorted by what the records say of them, and by which are running."""
     by_id = {record.run_id: record for record in found.records}
-    return [_job(row, task, wanted, by_id) for row in wanted.rows for task in wanted.tasks]
+    return [_job(row, task, wanted, by_id, running) for row in wanted.rows for task in wanted.tasks]
 
 
 def plan(found: Found, wanted: Grid) -> Table:
@@ -70,33 +72,20 @@ def plan(found: Found, wanted: Grid) -> Table:
         ],
         alignment="lllrrlrrl",
         blocks=list(blocks.values()),
-        notes=[_totals(listed), hours.note(wanted), *disk.notes(found, wanted)],
+        notes=[totals(listed), hours.note(wanted), *disk.notes(found, wanted)],
     )
 
 
-def status(found: Found, wanted: Grid) -> Table:
-    """Row by task: finished runs of those wanted, and how many failed."""
-    listed = jobs(found, wanted)
-    lines: dict[RowKey, list[str]] = {row: _names(row) for row in wanted.rows}
-    for job in listed:
-        lines[job.row].append(_progress(job))
-    return Table(
-        title=f"Status of {wanted.title}, scale {wanted.scale}: finished runs of those wanted",
-        header=["Model", "Row", *(TASKS[task] for task in wanted.tasks)],
-        alignment="ll" + "r" * len(wanted.tasks),
-        blocks=[[[Cell(text) for text in line] for line in lines.values()]],
-        notes=[_totals(listed), *_other_runs(found, wanted), *_trouble(found)],
-    )
-
-
-def _job(row: RowKey, task: str, wanted: Grid, found: dict[str, RunRecord]) -> Job:
-    states: dict[str, list[int]] = {"success": [], "failed": [], "missing": []}
+def _job(row: RowKey, task: str, wanted: Grid, found: dict[str, RunRecord], running: Collection[str]) -> Job:
+    states: dict[str, list[int]] = {"success": [], "failed": [], "missing": [], "running": []}
     for seed in wanted.seeds:
-        record = found.get(grid.run_id(wanted.family, row, task, seed))
-        state = record.status if record and record.status in states else "missing"
-        states[state].append(seed)
+        run_id = grid.run_id(wanted.family, row, task, seed)
+        record = found.get(run_id)
+        known = record.status if record and record.status in states else "missing"
+        states["running" if run_id in running else known].append(seed)
     each, source = hours.of(row, task, wanted, found)
-    return Job(row, task, states["success"], states["failed"], states["missing"], each, source)
+    done, failed, missing, running_now = states.values()
+    return Job(row, task, done, failed, missing, running_now, each, source)
 
 
 def _plan_line(job: Job) -> list[str]:
@@ -104,7 +93,7 @@ def _plan_line(job: Job) -> list[str]:
     left = GAP if job.hours is None else _hours_text(job.hours_left)
     seeds = ",".join(map(str, job.left))
     return [
-        *_names(job.row),
+        *names(job.row),
         TASKS[job.task],
         str(len(job.done)),
         str(len(job.failed)),
@@ -119,38 +108,23 @@ def _hours_text(hours: float) -> str:
     return f"{hours:.2f}" if hours >= 0.1 or hours == 0 else f"{hours:.4f}"
 
 
-def _names(row: RowKey) -> list[str]:
+def names(row: RowKey) -> list[str]:
+    """What a line of the table calls its model and its row."""
     return [MODELS.get(row.model, row.model), row_name(row.method, row.targets, row.variant)]
 
 
-def _progress(job: Job) -> str:
-    total = len(job.done) + len(job.left)
-    return f"{len(job.done)}/{total}" + (f" ({len(job.failed)} failed)" if job.failed else "")
-
-
-def _totals(listed: list[Job]) -> str:
-    done, failed = sum(len(job.done) for job in listed), sum(len(job.failed) for job in listed)
-    missing = sum(len(job.missing) for job in listed)
-    total = done + failed + missing
+def totals(listed: list[Job]) -> str:
+    """The sums over all rows and tasks."""
+    counts = [
+        (sum(len(job.done) for job in listed), "done"),
+        (sum(len(job.running) for job in listed), "running"),
+        (sum(len(job.failed) for job in listed), "failed (they are tried again)"),
+        (sum(len(job.missing) for job in listed), "missing"),
+    ]
+    told = ", ".join(f"{count} {state}" for count, state in counts if count or state != "running")
     known = sum((job.hours or 0.0) * (len(job.done) + len(job.left)) for job in listed)
     left = sum(job.hours_left for job in listed)
     return (
-        f"{total} runs: {done} done, {failed} failed (they are tried again), {missing} missing. "
+        f"{sum(count for count, _ in counts)} runs: {told}. "
         f"Hours, where known: {_hours_text(known)} in all, {_hours_text(left)} left."
     )
-
-
-def _other_runs(found: Found, wanted: Grid) -> list[str]:
-    others = [record for record in found.records if cells.row_of(record) not in wanted.rows]
-    done = sum(record.outcome is not None for record in others)
-    return [f"Outside this grid: {len(others)} runs, {done} of them finished."] if others else []
-
-
-def _trouble(found: Found) -> list[str]:
-    lines = []
-    for record in found.records:
-        if record.status == "failed":
-            lines.append(f"Failed: {record.run_id}: {(record.error or {}).get('message', '')}")
-    lines += [f"No record: {problem.path}: {problem.message}" for problem in found.problems]
-    rest = len(lines) - MAX_LISTED
-    return [f"{line:.300}" for line in lines[:MAX_LISTED]] + ([f"And {rest} more."] if rest > 0 else [])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from experiments.records import Found, RunRecord
 from experiments.report import cells, judgements
@@ -9,6 +10,7 @@ from experiments.report import cells, judgements
 # What the seeds of a cell must share: groups of the config, and parts of the outcome by their names here.
 SETTINGS = ("task", "data", "model", "method", "targets", "optim", "generation", "scale")
 MEASURED = {"task_version": "version of the task", "model_fingerprint": "backbone"}
+CLOCKS_DIFFER = timedelta(hours=1)
 FOLDERS = {"data": "root", "model": "path"}  # names of the user's folders; what they hold is compared itself
 
 
@@ -31,7 +33,8 @@ def separate(found: Found) -> tuple[list[RunRecord], list[tuple[RunRecord, RunRe
     """Leave one kind of runs in each cell.
 
     The measure is the run under the first root (the user's own) that ended last, or without one the last of
-    all; with ratings of a judge model, if there are some. Runs that differ from it are left out.
+    all; with ratings of a judge model, if there are some. A run that ended in the future did so by a wrong
+    clock, and counts as older than the others. Runs that differ from the measure are left out.
 
     Returns:
         The records that stay, and each that is left out beside the one it differs from.
@@ -43,9 +46,19 @@ def separate(found: Found) -> tuple[list[RunRecord], list[tuple[RunRecord, RunRe
     return [run for run in found.records if run.run_id not in left_out], list(left_out.values())
 
 
-def _age(run: RunRecord) -> tuple[bool, str, int]:
+def is_in_future(run: RunRecord) -> bool:
+    """Whether a run ended later than now, by more than clocks of several machines may differ."""
+    try:
+        ended = datetime.fromisoformat(str(run.circumstances.get("finished_at")))
+        return ended > datetime.now(UTC) + CLOCKS_DIFFER
+    except (ValueError, TypeError, OverflowError):  # no time, or one without its zone
+        return False
+
+
+def _age(run: RunRecord) -> tuple[bool, bool, str, int]:
     """Rises from older to newer runs; times are UTC in one form, and the seed decides a tie."""
-    return _judge(run) is not None, str(run.circumstances.get("finished_at", "")), run.identity.seed
+    ended = str(run.circumstances.get("finished_at", ""))
+    return _judge(run) is not None, not is_in_future(run), ended, run.identity.seed
 
 
 def _judge(run: RunRecord) -> str | None:

@@ -13,6 +13,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, RobertaConfig, RobertaMode
 
 import vblora
 from vblora import counting
+from vblora.admixture import SELECTIONS
 
 BASE, LARGE = (12, 768), (24, 1024)
 
@@ -53,8 +54,24 @@ GEMMA = decoder(28, 3072, 4096, 4096, 24576)
 
 def bank(num_vectors: int, rank: int = 4, topk: int = 2, vector_length: int = 256) -> SimpleNamespace:
     return SimpleNamespace(
-        train_bank=True, rank=rank, num_vectors=num_vectors, vector_length=vector_length, topk=topk
+        train_bank=True,
+        selection="topk",
+        rank=rank,
+        num_vectors=num_vectors,
+        vector_length=vector_length,
+        topk=topk,
     )
+
+
+@pytest.mark.parametrize("selection", list(SELECTIONS))
+def test_every_selection_is_counted_as_it_is_stored_and_trained(selection: str) -> None:
+    model = nn.Sequential(nn.Linear(32, 16, bias=False), nn.Linear(16, 32, bias=False))
+    options = {"rank": 2, "num_vectors": 5, "vector_length": 8, "selection": selection}
+    adapter = vblora.attach(model, vblora.VBLoRAConfig(targets=["0", "1"], **options))
+    stored = sum(tensor.nbytes for tensor in adapter.stored().values())
+    assert stored == counting.vblora_stored_bytes(adapter.sites, adapter.config)
+    trained = counting.vblora_trainable_parameters(adapter.sites, adapter.config)
+    assert trained == sum(p.numel() for p in adapter.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize(

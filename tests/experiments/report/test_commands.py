@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from made_records import RUN_ID, cell, failed, text_run, whole_row, write_all
 
+from experiments import locks
 from experiments.report import commands
 from experiments.report.__main__ import main
 
@@ -64,6 +65,13 @@ def test_thousands_of_files_with_bad_ones_among_them(
 def test_plan_and_status_print(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "scale=paper", "table=1"]) == 0
     assert "450 runs" in capsys.readouterr().out
+
+
+def test_status_sees_runs_that_are_running(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with locks.hold(Path("there/locks/tiny/glue/rte/tiny_roberta/lora-qv/seed0.lock")):
+        assert main(["status", "cache=there", "model.path=/words/of/runs/are/taken"]) == 0
+    shown = capsys.readouterr().out
+    assert "0/1 (1 running)" in shown and f"lora-qv/seed0: process {os.getpid()} on" in shown
 
 
 @pytest.mark.parametrize(
@@ -136,6 +144,7 @@ def test_scripts_writes_them_all(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         *(["tables", "scale=../x"], ["tables", "sclae=tiny"], ["table"], ["plan", "table=10"]),
         *(["tables", "scale=nlu/tiny"], ["plan", "family=nlu"], ["tables", "scale=e2e/"]),
         *(["plan", "table=2", "family=math"], ["status", "scale=e2e/tiny", "family=glue"]),
+        *(["status", "sclae=tiny"], ["retry", "optim.epoch=3"], ["plan", "word"]),
     ],
 )
 def test_wrong_words_are_refused(words: list[str], folder: Path) -> None:

@@ -84,8 +84,14 @@ def test_target_decides_the_family_whatever_family_says(environment: Path) -> No
 def test_report_targets_take_a_family(target: str, environment: Path) -> None:
     report = ["-m", "experiments.report", target]
     assert make(environment, target) == [[*report, "scale=tiny"]]
-    words = ["FAMILY=e2e", "SCALE=small", "ARGS=paths.results=/x"]
-    assert make(environment, target, *words) == [[*report, "scale=e2e/small", "results=/x"]]
+    words = ["FAMILY=e2e", "SCALE=small", "ARGS=paths.results=/x paths.cache=/y"]
+    assert make(environment, target, *words) == [[*report, "scale=e2e/small", "results=/x", "cache=/y"]]
+
+
+def test_retrying_takes_the_launcher_and_words_of_the_sweep(environment: Path) -> None:
+    words = ["SCALE=minilm", "ARGS=paths.results=/x model.path=/m data.root=/d"]
+    given = ["scale=minilm", "launcher=joblib", "results=/x", "model.path=/m", "data.root=/d"]
+    assert make(environment, "retry-failed", *words) == [["-m", "experiments.report", "retry", *given]]
 
 
 def test_check_starts_every_sweep_with_check(environment: Path) -> None:
@@ -113,6 +119,7 @@ def test_help_lists_every_target_that_is_public() -> None:
         "judge",
         "plan",
         "status",
+        "retry-failed",
         "tables",
         "check",
     } <= listed

@@ -54,6 +54,15 @@ def test_what_differs_is_named(other: RunRecord, name: str) -> None:
     assert sameness.differences(run(0), other) == [name]
 
 
+def test_run_that_ended_in_the_future_does_not_decide_what_counts() -> None:
+    older = [run(seed, finished_at="2099-01-01T00:00:00+00:00") for seed in (0, 1)]
+    newer = run(2, changed("optim", epochs=4), finished_at="2026-01-31T00:00:00+00:00")
+    kept, left_out = sameness.separate(Found([*older, newer], []))
+    assert kept == [newer] and len(left_out) == 2
+    wrong = run(3, changed("optim", epochs=4), finished_at="no time")
+    assert not sameness.is_in_future(wrong) and not sameness.is_in_future(run(4))
+
+
 def test_seeds_and_names_of_folders_may_differ() -> None:
     assert sameness.differences(run(0), run(1)) == []
     assert sameness.differences(run(0), run(0, changed("data", root="elsewhere"))) == []

@@ -1,0 +1,43 @@
+"""How Hydra's own end is told: in a line that says what to do, where it would print a traceback.
+
+The jobs of a sweep tell their errors themselves, so what arrives here is a launcher's: a worker that was
+killed, a scheduler that is not there, a disk that is full.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from hydra.errors import CompactHydraException
+
+from experiments import storage
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+@contextlib.contextmanager
+def in_words() -> Iterator[None]:
+    """End with 1 and a line on an error of Hydra's or a launcher's; HYDRA_FULL_ERROR=1 gives it whole."""
+    asked = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"  # Hydra then hands errors on, and prints none itself
+    try:
+        yield
+    except Exception as error:
+        if asked == "1":
+            raise
+        print(_told(error), file=sys.stderr)
+        sys.exit(1)
+    finally:
+        del os.environ[FULL_ERROR]
+        if asked is not None:
+            os.environ[FULL_ERROR] = asked
+
+
+def _told(error: Exception) -> str:
+    """The error as it is worded if it is Hydra's on a configuration, else its first line and its kind."""
+    if isinstance(error, CompactHydraException):
+        return "\n".join(filter(None, [str(error), str(error.__cause__ or "")]))
+    text, _, rest = storage.told(error).partition("\n")
+    more = f"; {FULL_ERROR}=1 shows all of it" if rest or not isinstance(error, OSError) else ""
+    return f"it broke off: {type(error).__name__}: {text}{more}"
