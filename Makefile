@@ -58,7 +58,7 @@ GRID = trap 'exit 130' INT; status=0; for sweep in "$(GRID_OF)" $(ALSO_$(FAMILY)
 REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math reproduce-ablations
 
 .PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status retry-failed tables figures claims \
-	page check check-results scripts dashboard wandb-dashboard wandb-tables clean
+	page check check-results scripts dashboard wandb-dashboard wandb-tables docs docs-serve wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -147,6 +147,15 @@ wandb-dashboard: $(ENVIRONMENT)  ## make a workspace and a report of FAMILY and 
 wandb-tables: $(ENVIRONMENT)  ## log the tables of SCALE as an artifact of W&B; ARGS=--online uploads it at once
 	@$(RUN) -m experiments.dashboards publish $(DASHBOARD) $(patsubst paths.cache=%,--cache %,$(ARGS))
 
+docs: $(ENVIRONMENT)  ## the site, in site/: docs/ and the docstrings; no network
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
+docs-serve: $(ENVIRONMENT)  ## show the site on http://localhost:8000 and build it anew as you write
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs serve --livereload
+
+wheel: $(ENVIRONMENT)  ## the package vblora as wheel and source archive, in dist/; no network
+	$(RUN) -m build --no-isolation
+
 clean:  ## remove tool caches, backbones made here and your tiny runs; no other record, no checkpoint of a larger run
-	rm -rf .cache/backbones .cache/checkpoints/tiny .cache/sweeps .cache/finished outputs multirun wandb build *.egg-info \
+	rm -rf .cache/backbones .cache/checkpoints/tiny .cache/sweeps .cache/finished outputs multirun wandb build dist site *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache results/runs/tiny

@@ -45,5 +45,5 @@ def test_examples_are_distinct_and_none_is_in_both_splits() -> None:
 
 
 def test_unknown_task_names_the_choices() -> None:
-    with pytest.raises(ValueError, match="no synthetic task named 'wnli'; choose from cola, mrpc, qnli"):
-        synthetic.glue_splits("wnli")
+    with pytest.raises(ValueError, match="no synthetic task named 'poetry'; choose from cola, mrpc, qnli"):
+        synthetic.glue_splits("poetry")
