@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-CODE = sorted(
-    path for folder in ("vblora", "experiments", "tests") for path in (PROJECT / folder).rglob("*.py")
-)
+FOLDERS = ("vblora", "experiments", "examples", "tests")
+CODE = sorted(path for folder in FOLDERS for path in (PROJECT / folder).rglob("*.py"))
 YAML = sorted((PROJECT / "conf").rglob("*.yaml"))
 LONGEST_FUNCTION, SHORTEST_REPEAT = 60, 6  # lines
 
