@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from experiments.data.examples import Example
 
 IGNORED = -100  # what torch's cross-entropy leaves out
+IDLE = -1  # the row of a process that has no example left: one that is computed and learned nothing from
 MEGABATCH = 50  # batches among which lengths are sorted; as in transformers' LengthGroupedSampler
 
 
@@ -41,7 +42,13 @@ class Encoded:
         return len(self.lengths)
 
     def batch(self, indices: Sequence[int]) -> dict[str, Any]:
-        """The inputs and labels of some examples, padded on the right, with the mask that hides it."""
+        """The inputs and labels of some examples, padded on the right, with the mask that hides it.
+
+        Of `IDLE` alone: an example whose labels are all `IGNORED`.
+        """
+        if list(indices) == [IDLE]:
+            first = self.batch([0])
+            return first | {"labels": torch.full_like(first["labels"], IGNORED)}
         lengths = torch.from_numpy(self.lengths[np.asarray(indices)])
         width = self.pad_to or int(lengths.max())
         rows = torch.as_tensor(indices)
@@ -160,6 +167,30 @@ class EpochSampler(Sampler[int]):
         return len(self.lengths)
 
 
+class Share(Sampler[list[int]]):
+    """The batches of one of several processes: every `size`-th example of what all compute at the same time.
+
+    All have equally many. A process that gets no example of an epoch's last few gets `IDLE` instead.
+
+    Args:
+        whole: the order of the examples, which all processes have alike.
+        rows: examples of one forward of one process.
+        rank, size: which process this is, of how many.
+    """
+
+    def __init__(self, whole: EpochSampler, rows: int, rank: int, size: int) -> None:
+        self.whole, self.rank, self.size = whole, rank, size
+        self.together = rows * size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = list(self.whole)
+        for first in range(0, len(order), self.together):
+            yield order[first : first + self.together][self.rank :: self.size] or [IDLE]
+
+    def __len__(self) -> int:
+        return -(-len(self.whole) // self.together)
+
+
 class Rows(Dataset[tuple[Encoded, int]]):
     """Examples in a fixed order, each as its table and row; `collate` turns a batch of them into tensors."""
 
@@ -170,7 +201,7 @@ class Rows(Dataset[tuple[Encoded, int]]):
         return len(self.order)
 
     def __getitem__(self, position: int) -> tuple[Encoded, int]:
-        return self.encoded, self.order[position]
+        return self.encoded, IDLE if position == IDLE else self.order[position]
 
 
 def collate(items: Sequence[tuple[Encoded, int]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from experiments import method_checks, methods, models, options, tasks, text_checks
+from experiments import distributed, method_checks, methods, models, options, tasks, text_checks
 from experiments.config import Config, DataConfig, ModelConfig, OptimConfig
 from experiments.families import is_generative
 from experiments.record_schema import PART
@@ -43,7 +43,7 @@ RATES = ("head_lr", "bank_lr", "logits_lr", "adapter_lr", "full_lr")
 def check(cfg: Config) -> list[str]:
     """Every problem of a configuration, one sentence each; none for a run that can start."""
     found = [*_choices(cfg), *_numbers(cfg), *_places(cfg), *_names(cfg), *_lengths(cfg)]
-    found += [*_task(cfg), *text_checks.problems(cfg)]
+    found += [*_task(cfg), *_processes(cfg), *text_checks.problems(cfg)]
     found += method_checks.problems(cfg.method, cfg.targets)
     rates = methods.rates(cfg.method, head=not is_generative(cfg.task.family))
     return found + [*_rates(cfg.optim, cfg.method.name, rates), *_without_effect(cfg, rates)]
@@ -91,6 +91,25 @@ def _task(cfg: Config) -> Iterator[str]:
         tasks.build(cfg)
     except ValueError as error:
         yield f"task: {error}"
+
+
+def _processes(cfg: Config) -> Iterator[str]:
+    """What one run by several processes needs."""
+    size, batch, micro = distributed.size(), cfg.optim.batch_size, cfg.optim.micro_batch_size
+    if size > 1 and batch % size:
+        yield f"optim.batch_size: {batch} examples cannot be shared by {size} processes alike"
+    elif size > 1 and micro and micro < batch // size and (batch // size) % micro:
+        yield f"optim.micro_batch_size: {micro} does not divide the {batch // size} examples of a process"
+    if not cfg.model.sharded:
+        return
+    if size == 1:
+        yield "model.sharded: needs several processes: torchrun --nproc-per-node=N -m experiments.run ..."
+    if cfg.model.kind != "decoder" or cfg.model.quantization or cfg.model.source == "scratch":
+        yield "model.sharded: only for a decoder whose weights are loaded and not quantised"
+    if cfg.model.add_pad_token:
+        yield "model.sharded: the embedding cannot grow; model.add_pad_token=false pads with another token"
+    if cfg.method.library == "none":
+        yield "model.sharded: only for a method that leaves the backbone frozen and adds an adapter"
 
 
 def _places(cfg: Config) -> Iterator[str]:

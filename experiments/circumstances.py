@@ -2,7 +2,6 @@
 
 import functools
 import importlib.metadata
-import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from experiments import distributed
 
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = (
@@ -25,24 +26,6 @@ PACKAGES = (
 )
 
 
-class LaunchError(RuntimeError):
-    """The command was started in a way that it does not support; the message says how to start it."""
-
-
-def require_one_process() -> None:
-    """Refuse a launcher of several processes for one run, before they wait for one another.
-
-    Raises:
-        LaunchError: torchrun or a launcher like it started this process as one of several.
-    """
-    size = os.environ.get("WORLD_SIZE", "1")
-    if size != "1":
-        raise LaunchError(
-            f"WORLD_SIZE is {size}: one run on several devices is not in this version. Start it without "
-            "torchrun, in one process; several runs at a time: -m launcher=joblib or launcher=slurm"
-        )
-
-
 def now() -> str:
     """The time, in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -50,7 +33,8 @@ def now() -> str:
 
 def here() -> dict[str, Any]:
     """Code, versions and machine, as they are now."""
-    return {**_constant(), "num_threads": torch.get_num_threads(), "tf32": tf32(), "device": device()}
+    changing = {"num_threads": torch.get_num_threads(), "tf32": tf32(), "device": device()}
+    return {**_constant(), **changing, "num_processes": distributed.size()}
 
 
 def tf32() -> bool:

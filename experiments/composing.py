@@ -34,7 +34,7 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 # Words that choose a run's place, watcher or machine; they set no value.
 NAMING = (
     *("seed", "variant", "force", "check", "paths.", "tracker.", "hydra.", "data.root"),
-    *("scale.seeds", "scale.lengths"),
+    *("scale.seeds", "scale.lengths", "model.sharded"),
 )
 # Groups that no run_id holds: to choose another than the scale's makes a variant.
 UNNAMED = ("data", "optim", "generation", "tuned", "ablation")

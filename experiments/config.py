@@ -98,6 +98,9 @@ class ModelConfig:
         kind: "encoder", "gpt2" or "decoder", by the names of its layers; a decoder's are Llama's.
         layers: by the names of targets, the endings of module names that they mean here.
         splits: of fused layers whose parts are sites of their own: {layer ending: names of the parts}.
+        sharded: of several processes (`experiments.distributed`) each keeps its part of the frozen weights
+            only (FSDP2), so that a model is trained that no device holds whole; the first loads it whole to
+            answer. The result is the same, so it stands in no hash.
     """
 
     name: str = MISSING
@@ -110,6 +113,7 @@ class ModelConfig:
     kind: str = "encoder"
     layers: dict[str, list[str]] = field(default_factory=dict)
     splits: dict[str, list[str]] = field(default_factory=dict)
+    sharded: bool = False
 
 
 @dataclass

@@ -34,7 +34,7 @@ def settings(cfg: Config) -> dict[str, Any]:
     for key in ("tracker", "paths", "force", "check", "variant", "tuned"):
         del plain[key]
     del plain["scale"]["seeds"], plain["scale"]["lengths"], plain["data"]["root"]
-    for key in ("kind", "layers", "splits"):
+    for key in ("kind", "layers", "splits", "sharded"):
         del plain["model"][key]
     if cfg.model.source == "local":
         del plain["model"]["path"]

@@ -31,14 +31,17 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BitsAndBytesConfig,
+    DistributedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging
 
+from experiments import distributed
 from experiments.config import ModelConfig
 from experiments.recipe import DECODERS
 from experiments.tasks.base import Task
+from vblora.sharding import whole
 
 SOURCES = ("hub", "local", "tiny", "scratch")
 _HEADS = ("classifier", "score", "pooler", "pre_classifier")  # names of heads in transformers' classifiers
@@ -86,7 +89,7 @@ def load(config: ModelConfig, task: Task, cache: Path) -> Backbone:
         if config.source == "scratch":
             model: PreTrainedModel = kind.from_config(settings, dtype=getattr(torch, config.dtype))
         else:
-            model = _pretrained(kind, place, settings, options | _number_format(config))
+            model = _pretrained(kind, place, settings, options | _format_and_place(config))
     except (OSError, HTTPError, SafetensorError, ValueError) as error:
         raise ModelError(f"{config.name}: cannot be loaded from {config.source} {place}: {error}") from error
     if config.quantization is not None:
@@ -97,13 +100,15 @@ def load(config: ModelConfig, task: Task, cache: Path) -> Backbone:
     return Backbone(model, tokenizer, commit, fingerprint(model))
 
 
-def _number_format(config: ModelConfig) -> dict[str, Any]:
-    """Arguments of `from_pretrained`: the weights' type, and how they are quantised.
+def _format_and_place(config: ModelConfig) -> dict[str, Any]:
+    """Arguments of `from_pretrained`: the weights' type, how they are quantised, and on how many devices.
 
     4 bits as in QLoRA (Dettmers et al. 2023): NormalFloat, the blocks' scales quantised again, products in
     bfloat16. What is not quantised (embeddings, norms, the output layer) has `dtype`.
     """
     arguments: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
+    if config.sharded:
+        arguments["distributed_config"] = DistributedConfig(fsdp_size=distributed.size())
     if config.quantization == "nf4":
         arguments["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
@@ -166,13 +171,16 @@ def head_modules(model: nn.Module) -> list[str]:
 
 
 def fingerprint(model: nn.Module) -> str:
-    """SHA-256 over the names, shapes and bytes of all weights but the head's, where there is one."""
+    """SHA-256 over the names, shapes and bytes of all weights but the head's, where there is one.
+
+    Of a sharded model every process must ask for it.
+    """
     heads = () if is_language_model(model) else tuple(f"{name}." for name in head_modules(model))
     sha = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         if not name.startswith(heads):
             sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-            sha.update(tensor_bytes(tensor))
+            sha.update(tensor_bytes(whole(tensor)))
     return sha.hexdigest()
 
 

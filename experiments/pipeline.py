@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from experiments import (
     bars,
     circumstances,
     claims,
+    distributed,
     methods,
     models,
     records,
@@ -36,6 +38,7 @@ from experiments.identity import described, run_hash
 from experiments.methods import Method
 from experiments.models import Backbone
 from experiments.records import RunRecord
+from experiments.run_state import put_back, trained
 from experiments.tasks import TextTask
 from experiments.training import TrainResult
 from vblora import footprint_file
@@ -60,14 +63,15 @@ def attempt(cfg: Config) -> tuple[RunRecord, bool]:
     Returns:
         The record, and whether this call made it: another process may have finished the run just before.
 
+    Of several processes for one run, the first does all this.
+
     Raises:
-        LaunchError: several processes were started for one run.
         ClaimError: the run is another process's, or its place is taken by other settings.
         OSError: the record cannot be written.
         KeyboardInterrupt: after the record is written.
     """
-    circumstances.require_one_process()
-    with claims.claim(cfg) as finished, machine(cfg):
+    with claims.claim(cfg) as finished, machine(cfg), distributed.joined():
+        distributed.agreed(finished is None)
         if finished is not None:
             return finished, False
         transformers.utils.logging.disable_progress_bar()  # `progress` shows ours
@@ -98,17 +102,39 @@ def attempt(cfg: Config) -> tuple[RunRecord, bool]:
         return record, True
 
 
-def work(cfg: Config) -> Parts:
-    """Seed, task, backbone, method, training, answers, scores."""
+def follow(cfg: Config) -> bool:
+    """What every other of several processes does: it trains with the first, if that one runs at all.
+
+    Returns:
+        Whether there was something to do.
+    """
+    with machine(cfg), distributed.joined():
+        if not distributed.agreed(False):
+            return False
+        _trained(cfg, *_prepared(cfg), tracking.NoTracker())
+        return True
+
+
+def _prepared(cfg: Config) -> tuple[tasks.Task, Data, Backbone, Method]:
+    """Seed, task, data, backbone, method."""
     transformers.set_seed(cfg.seed)
     task = tasks.build(cfg)
     data = task.data()
     backbone = models.load(cfg.model, task, Path(cfg.paths.cache))
     method = methods.build(cfg.method, cfg.targets)
     method.attach(backbone.model, models.task_head(backbone.model))
+    return task, data, backbone, method
+
+
+def work(cfg: Config) -> Parts:
+    """Seed, task, backbone, method, training, answers, scores."""
+    task, data, backbone, method = _prepared(cfg)
     counts = method.counts()
     with tracking.tracked(cfg) as tracker:
         result = _trained(cfg, task, data, backbone, method, tracker)
+        distributed.leave()
+        if cfg.model.sharded:
+            backbone, method = _whole(cfg, backbone)
         claims.leave_adapter(cfg, method.save)
         footprint = _footprint(cfg, result)
         rows, answered = _answers(cfg, task, data, backbone, method, result)
@@ -132,6 +158,14 @@ def work(cfg: Config) -> Parts:
         measured = {name: getattr(result, name) for name in MEASURED}
         _show(cfg, tracker, result, outcome, measured)
     return outcome, measured | {"tracker_url": tracker.url, "footprint_sha256": footprint}
+
+
+def _whole(cfg: Config, sharded: Backbone) -> tuple[Backbone, Method]:
+    """The model loaded anew in this process alone, with what was trained."""
+    alone = replace(cfg, model=replace(cfg.model, sharded=False))
+    *_, backbone, method = _prepared(alone)
+    put_back(backbone.model, trained(sharded.model))
+    return backbone, method
 
 
 def _show(

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from experiments import storage
+from experiments import distributed, storage
 
 GOOD = ("success", "skipped", "checked")
 BUSY = "busy"
@@ -99,6 +99,14 @@ class Display:
 
 
 display = Display()
+
+
+def follow(outcome: Outcome) -> None:
+    """Keep how a process ended that is not its run's first, which is heard: only its own failure is told."""
+    display.note(outcome, quiet=True)
+    if display.failures():
+        distributed.linger()
+        print(f"process {distributed.rank()} of {distributed.size()}: {outcome}", file=sys.stderr)
 
 
 def report(outcome: Outcome, sweep_dir: Path | None) -> None:

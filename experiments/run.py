@@ -18,7 +18,17 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiments import claims, composing, finished, launching, progress, spelling, storage, sweeps
+from experiments import (
+    claims,
+    composing,
+    distributed,
+    finished,
+    launching,
+    progress,
+    spelling,
+    storage,
+    sweeps,
+)
 from experiments.config import Config, ConfigError, run_id
 from experiments.progress import Outcome
 from experiments.records import RecordError, RunRecord
@@ -34,7 +44,7 @@ def attempt(composed: DictConfig) -> Outcome:
     try:
         cfg, problems = composing.name(composed, about.runtime.choices, about.overrides.task)
         label = run_id(cfg)
-        if not problems and _is_done(cfg):
+        if not problems and distributed.size() == 1 and _is_done(cfg):
             return _skipped(cfg)
         composing.require(cfg, problems)
         return Outcome(label, "checked") if cfg.check else _run(cfg, begin)
@@ -55,6 +65,8 @@ def _is_done(cfg: Config) -> bool:
 def _run(cfg: Config, begin: float) -> Outcome:
     from experiments import pipeline  # here, as it imports torch, which skipping does not need
 
+    if not distributed.is_first():
+        return Outcome(run_id(cfg), "success" if pipeline.follow(cfg) else "skipped")
     record, made = pipeline.attempt(cfg)
     if not made:
         return _skipped(cfg)
@@ -80,8 +92,22 @@ def _record(cfg: Config) -> str:
 def job(composed: DictConfig) -> None:
     """What Hydra calls for each job."""
     about = HydraConfig.get()
+    outcome = attempt(composed)
+    if not distributed.is_first():
+        progress.follow(outcome)
+        return
     sweep_dir = Path(about.sweep.dir) if about.mode == RunMode.MULTIRUN else None
-    progress.report(attempt(composed), sweep_dir)
+    progress.report(outcome, sweep_dir)
+
+
+def _require_one_process() -> None:
+    """End if several processes were started for a sweep."""
+    try:
+        distributed.require_one_run()
+    except distributed.LaunchError as error:
+        distributed.linger()
+        print(error, file=sys.stderr)
+        sys.exit(1)
 
 
 def main() -> None:
@@ -93,6 +119,8 @@ def main() -> None:
     if problems := spelling.misspelt(words):
         print(ConfigError(problems), file=sys.stderr)
         sys.exit(1)
+    if {"-m", "--multirun"} & set(words):
+        _require_one_process()
     composing.register()
     # joblib starts a fresh worker where one has grown by 300 MB between jobs; nothing is lost by it.
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)

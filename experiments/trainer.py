@@ -8,7 +8,9 @@ What differs from the stock Trainer, and why:
   stock regression loss is averaged per micro-batch and not divided);
 - logits are computed at the places whose next token is learned, and at no other
   (`experiments.learned_places`);
-- a loss that is not finite ends the run; it does not count floating-point operations (0.1 ms a step).
+- a loss that is not finite ends the run; it does not count floating-point operations (0.1 ms a step);
+- of several processes each trains on its `batches.Share`, which repeats no example to fill a batch up, as the
+  stock loader does; the first alone writes checkpoints, as what trains is the same in all of them.
 """
 
 import json
@@ -24,10 +26,12 @@ import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 
-from experiments.batches import EpochSampler
+from experiments import distributed
+from experiments.batches import EpochSampler, Rows, Share
 from experiments.checkpoints import CheckpointError, CheckpointWarning, Folder, num_bytes
 from experiments.learned_places import logits_of_learned
 from experiments.run_state import Progress, packed, put_back, random_states, trained
@@ -84,16 +88,19 @@ class Timetable(TrainerCallback):
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Tell the recorder of selections, if there is one."""
+        """Tell the recorder of selections, if there is one; let each process have noise of its own."""
         if self.trainer.hooks.recorder is not None:
             self.trainer.hooks.recorder.begin(state.global_step)
+        if not distributed.is_first():  # a pure function: so a checkpoint needs no other process's generators
+            drawn = np.random.SeedSequence([args.seed, distributed.rank(), state.global_step])
+            torch.manual_seed(int(drawn.generate_state(1)[0]))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Save inside an epoch when it is time."""
         inside = state.global_step % self.trainer.steps_per_epoch != 0
-        control.should_save = inside and self.trainer.save_due()
+        control.should_save = inside and distributed.is_first() and self.trainer.save_due()
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -102,7 +109,7 @@ class Timetable(TrainerCallback):
         epoch, last = state.global_step // self.trainer.steps_per_epoch, state.global_step >= state.max_steps
         due = last or epoch % self.trainer.hooks.eval_every_epochs == 0
         control.should_evaluate = due and self.trainer.eval_dataset is not None
-        control.should_save = last or self.trainer.save_due()
+        control.should_save = distributed.is_first() and (last or self.trainer.save_due())
 
 
 class GroupTrainer(Trainer):
@@ -138,6 +145,17 @@ class GroupTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         return self.sampler
 
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The stock one; of several processes, one that hands out this process's share."""
+        if distributed.size() == 1:
+            return super().get_train_dataloader()
+        assert isinstance(self.train_dataset, Rows)
+        share = Share(self.sampler, self._train_batch_size, distributed.rank(), distributed.size())
+        pinned = self.args.dataloader_pin_memory
+        return DataLoader(
+            self.train_dataset, batch_sampler=share, collate_fn=self.data_collator, pin_memory=pinned
+        )
+
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted."""
         return 0
@@ -155,9 +173,12 @@ class GroupTrainer(Trainer):
     # -- a loss that is not finite
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """One forward and backward; on a CPU its loss is checked at once, on a GPU when it is read anyway."""
+        """One forward and backward; on a CPU its loss is checked at once, on a GPU when it is read anyway.
+
+        So is that of several processes: its mean is read by all of them, so that they end together.
+        """
         loss = super().training_step(model, inputs, num_items_in_batch)
-        if loss.device.type == "cpu":
+        if loss.device.type == "cpu" and distributed.size() == 1:
             self._check(float(loss), "the loss")
         return loss
 
@@ -241,11 +262,15 @@ class GroupTrainer(Trainer):
             (partial / BEST).write_bytes(safetensors.torch.save(self.best))
         (partial / OPTIMIZER_NAME).write_bytes(packed(optimizer.state_dict()))
         (partial / SCHEDULER_NAME).write_bytes(packed(schedule.state_dict()))
-        (partial / "rng_state.pth").write_bytes(packed(random_states()))
+        (partial / self._of_generators()).write_bytes(packed(random_states()))
         (partial / PROGRESS).write_text(json.dumps(asdict(self.progress)), encoding="utf-8")
         if self.hooks.recorder is not None:
             (partial / SELECTED).write_bytes(safetensors.torch.save(self.hooks.recorder.state()))
         self.state.save_to_json(str(partial / TRAINER_STATE_NAME))
+
+    def _of_generators(self) -> str:
+        """The file of this process's random generators, under the name that the stock Trainer looks for."""
+        return "rng_state.pth" if distributed.size() == 1 else f"rng_state_{distributed.rank()}.pth"
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """Put trained tensors and progress back; the stock Trainer reads the rest with weights_only=True."""

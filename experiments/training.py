@@ -18,6 +18,7 @@ import transformers
 from torch import nn
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
+from experiments import distributed
 from experiments.batches import EpochSampler, Rows, collate
 from experiments.checkpoints import Folder
 from experiments.config import DataConfig, OptimConfig
@@ -123,8 +124,9 @@ def train(
     """
     check_groups(backbone.model, param_groups)
     arguments = _arguments(optim, len(splits["train"]), seed, checkpoint_dir)
-    facts = [identity, arguments.device.type, keep_best, watched is not None]
+    facts = [identity, arguments.device.type, keep_best, watched is not None, *_several()]
     folder = Folder(checkpoint_dir, _identity(facts, backbone, task, splits, param_groups, optim, data, seed))
+    watched = watched if distributed.is_first() else None  # they all select the same
     recorder = Recorder(watched, _num_steps(optim, len(splits["train"]))) if watched else None
     asked = (optim.eval_every_epochs, save_seconds, task.keep, keep_best, recorder)
     hooks = Hooks(task.loss, _none, task.metric, *asked)
@@ -195,7 +197,8 @@ def _trainer(
         hooks = replace(hooks, grade=_grader(task, splits["validation"], scale, order))
         evaluated = Rows(held_out, order)
     group = data.group_by_length and data.padding == "longest"
-    batch_size = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+    share = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+    batch_size = share * distributed.size()
     trainer = GroupTrainer(
         hooks,
         EpochSampler(encoded.lengths, batch_size, arguments.seed, group=group),
@@ -258,7 +261,11 @@ def check_groups(model: nn.Module, groups: Sequence[Group]) -> None:
 
 
 def _arguments(optim: OptimConfig, num_train: int, seed: int, folder: Path) -> TrainingArguments:
-    """The stock Trainer's settings; evaluation and saving are told by `trainer.Timetable`."""
+    """The stock Trainer's settings; evaluation and saving are told by `trainer.Timetable`.
+
+    Raises:
+        TrainingError: the batch cannot be cut into equal forwards of all processes.
+    """
     steps_per_epoch = _num_steps(optim, num_train) // optim.epochs
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -280,15 +287,25 @@ def _arguments(optim: OptimConfig, num_train: int, seed: int, folder: Path) -> T
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,  # all that trains gets a gradient from every forward
+        ddp_broadcast_buffers=False,  # no buffer changes in training
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # DataParallel would replicate the adapter
-    rows = min(optim.micro_batch_size or optim.batch_size, optim.batch_size)
+    share, rest = divmod(optim.batch_size, distributed.size())
+    if rest:
+        raise TrainingError(f"batch_size {optim.batch_size} is no multiple of {distributed.size()} processes")
+    rows = min(optim.micro_batch_size or share, share)
     arguments.per_device_train_batch_size = rows
     arguments.per_device_eval_batch_size = _EVAL_BATCHES * rows
-    arguments.gradient_accumulation_steps, rest = divmod(optim.batch_size, rows)
+    arguments.gradient_accumulation_steps, rest = divmod(share, rows)
     if rest:
-        raise TrainingError(f"batch_size {optim.batch_size} is no multiple of micro_batch_size {rows}")
+        raise TrainingError(f"{share} examples of a process are no multiple of micro_batch_size {rows}")
     return arguments
+
+
+def _several() -> list[int]:
+    """The number of processes if there are several: another one sums and draws noise in another way."""
+    return [distributed.size()] if distributed.size() > 1 else []
 
 
 def _num_steps(optim: OptimConfig, num_train: int) -> int:
@@ -334,7 +351,8 @@ def _run(trainer: GroupTrainer) -> TrainResult:
     """Train and gather what came of it."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    checkpoint = trainer.folder.latest()
+    found_here = trainer.folder.latest() if distributed.is_first() else None
+    checkpoint = distributed.agreed(found_here)
     recorder = trainer.hooks.recorder
     with recorder or nullcontext():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

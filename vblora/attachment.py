@@ -17,7 +17,7 @@ from vblora import heads, quantizer
 from vblora.adapter import Adapter, AdapterConfig
 from vblora.errors import AdapterStateError
 from vblora.hooks import LayerHook
-from vblora.sharding import refuse_sharded
+from vblora.sharding import is_loaded_sharded, refuse_sharded
 from vblora.sites import RESERVED, find_sites
 
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ def attach(
             sharded. Nothing is changed in any of these cases.
     """
     check_free(model, name)
+    if also_train:
+        refuse_sharded(model, "also_train needs a whole model")
     config = config.checked()
     sites = find_sites(model, config.targets, config.splits)
     head = heads.find_heads(model, also_train)
@@ -178,7 +180,8 @@ def check_free(model: nn.Module, name: str) -> None:
         )
     if attachment is not None and attachment.merged is not None:
         raise AdapterStateError(f"adapter {attachment.merged!r} is merged; unmerge it first")
-    refuse_sharded(model, "attach and load before fully_shard, which must shard the adapter too")
+    if not is_loaded_sharded(model):
+        refuse_sharded(model, "attach and load before fully_shard, which must shard the adapter too")
 
 
 def can_name(name: str) -> bool:
@@ -230,7 +233,8 @@ def activate(model: nn.Module, name: str) -> Adapter:
     if attachment.merged is not None:
         raise AdapterStateError(f"adapter {attachment.merged!r} is merged; unmerge it first")
     if attachment.active != name:
-        refuse_sharded(model, "activate before fully_shard")
+        if not is_loaded_sharded(model):
+            refuse_sharded(model, "activate before fully_shard")
         attachment.rest()
     for other in attachment.values():
         other.requires_grad_(False)

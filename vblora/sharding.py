@@ -1,7 +1,9 @@
 """Models whose parameters PyTorch's FSDP2 (`fully_shard`) spreads over processes.
 
-An adapter is attached first and sharded with the model. It trains as it is; to be written, its parameters are
-gathered for a moment. What rewrites weights or attaches more needs a whole model.
+There are two ways. An adapter is attached first and sharded with the model: it trains as it is; to be
+written, its parameters are gathered for a moment. Or transformers shards the model as it loads it
+(`from_pretrained(distributed_config=…)`), and the adapter is attached afterwards: it stays whole in every
+process, and transformers' Trainer averages its gradients. What rewrites weights needs a whole model.
 """
 
 from __future__ import annotations
@@ -27,6 +29,11 @@ def whole(tensor: Tensor) -> Tensor:
     return found
 
 
+def is_loaded_sharded(model: nn.Module) -> bool:
+    """Whether transformers sharded the model as it loaded it, so that what is attached now stays whole."""
+    return bool(getattr(model, "is_distributed_loading_by_transformers", False))
+
+
 def refuse_sharded(model: nn.Module, what: str) -> None:
     """Raise if the model is sharded.
 
@@ -43,10 +50,13 @@ def refuse_sharded(model: nn.Module, what: str) -> None:
 
 @contextmanager
 def gathered(model: nn.Module, adapter: Adapter) -> Iterator[None]:
-    """Let an adapter's parameters be whole inside the block; every process must enter it.
+    """Let an adapter's parameters be whole inside the block; every process must enter it if they are not.
 
     They are gone when the block ends, or when the `state_dict` of a sharded module is asked for: copy them.
     """
+    if not any(map(is_sharded, adapter.parameters())):
+        yield
+        return
     modules = dict(model.named_modules())
     own = next(name for name, module in modules.items() if module is adapter)
     sharding = [name for name, module in modules.items() if hasattr(module, "unshard")]

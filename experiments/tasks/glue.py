@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from experiments import data as sources
-from experiments.batches import Encoded, encode
+from experiments.batches import IGNORED, Encoded, encode
 from experiments.config import Config, DataConfig
 from experiments.data.examples import Data, Example
 from experiments.families import FAMILIES
@@ -73,10 +73,17 @@ class GlueTask:
         return encode(tokenizer, examples, targets, max_length=config.max_length, padding=config.padding)
 
     def loss(self, logits: Tensor, targets: Tensor, count: Tensor | int) -> Tensor:
-        """Σ loss / count: cross-entropy over two classes, or the squared error of the one output."""
+        """Σ loss / count: cross-entropy over two classes, or the squared error of the one output.
+
+        Targets that are `IGNORED` add nothing.
+        """
         if self.kind == "classification":
-            return nn.functional.cross_entropy(logits, targets, reduction="sum") / count
-        return nn.functional.mse_loss(logits.squeeze(-1), targets, reduction="sum") / count
+            total = nn.functional.cross_entropy(logits, targets, reduction="sum", ignore_index=IGNORED)
+            return total / count
+        outputs = logits.squeeze(-1)
+        # An error of 0 where nothing is learned; to choose the others would wait for a GPU.
+        wanted = torch.where(targets == IGNORED, outputs.detach(), targets)
+        return nn.functional.mse_loss(outputs, wanted, reduction="sum") / count
 
     def answers(self, outputs: np.ndarray, examples: Sequence[Example], scale: Scale) -> list[Answer]:
         """One row an example; a regression's prediction is in the labels' units, `scores` the raw output."""

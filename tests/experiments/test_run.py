@@ -130,12 +130,12 @@ def test_sweep_that_loses_an_outcome_exits_with_1(
     assert "2 without an outcome" in capsys.readouterr().out
 
 
-def test_several_processes_for_one_run_are_refused(
+def test_several_processes_for_a_sweep_are_refused(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert call(monkeypatch, *words(world, tmp_path), "task=cola") == 1
-    assert "one run on several devices is not in this version" in capsys.readouterr().out
+    assert call(monkeypatch, "-m", *words(world, tmp_path), "task=cola", "seed=0,1") == 1
+    assert "a sweep (-m) was started by 2 processes" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

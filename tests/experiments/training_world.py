@@ -51,7 +51,7 @@ def splits(task: str = "cola", num_train: int = 50, num_validation: int = 20) ->
     }
 
 
-def backbone(num_labels: int = 2, seed: int = 0) -> Backbone:
+def backbone(num_labels: int = 2, seed: int = 0, dropout: float = 0.1) -> Backbone:
     torch.manual_seed(seed)
     config = RobertaConfig(
         vocab_size=len(WORDS),
@@ -64,6 +64,8 @@ def backbone(num_labels: int = 2, seed: int = 0) -> Backbone:
         num_labels=num_labels,
         initializer_range=0.2,
         pad_token_id=1,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )
     model = RobertaForSequenceClassification(config)
     return Backbone(model, tokenizer(), None, fingerprint(model))
@@ -100,12 +102,13 @@ def run(
     save_seconds: float = 30.0,
     data: dict[str, object] | None = None,
     num_train: int = 50,
+    dropout: float = 0.1,
     **optim: object,
 ) -> TrainResult:
     """Train the small model on the small task."""
     config = data_config(**(data or {}))
     glue = GlueTask(task, config)
-    base = backbone(glue.num_labels, seed)
+    base = backbone(glue.num_labels, seed, dropout)
     settings = groups(base.model, lr), optim_config(**optim), config
     where = {"checkpoint_dir": folder, "save_seconds": save_seconds}
     return train(base, glue, splits(task, num_train), *settings, seed=seed, **where)

@@ -1,0 +1,95 @@
+"""One run by several processes, one a device, that torchrun or `accelerate launch` starts.
+
+Each process trains on its share of every batch (`batches.Share`) and gradients are averaged, so the run is
+that of one process up to rounding, and up to dropout, whose noise every process draws for itself.
+
+The first process (rank 0) holds the run's lock, reads and writes its files, shows it, and answers at the end.
+What depends on files or on a clock it decides alone, and `agreed` tells the others; they train and end.
+"""
+
+import contextlib
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from typing import TypeVar
+
+# torch and accelerate are imported where several processes need them: a run that is skipped does not.
+LINGER = 10.0  # seconds; the launcher ends all processes as soon as one has failed
+T = TypeVar("T")
+
+
+class LaunchError(RuntimeError):
+    """The command was started in a way that it does not support; the message says how to start it."""
+
+
+def size() -> int:
+    """Processes of this run."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """Which of them this is, from 0."""
+    return int(os.environ.get("RANK", "0")) if size() > 1 else 0
+
+
+def is_first() -> bool:
+    """Whether this process decides and writes."""
+    return rank() == 0
+
+
+def require_one_run() -> None:
+    """Refuse a sweep by several processes, each of which would start every run.
+
+    Raises:
+        LaunchError: there are several.
+    """
+    if size() > 1:
+        raise LaunchError(
+            f"a sweep (-m) was started by {size()} processes. Start one run at a time on several devices, "
+            "without -m; or several runs side by side, without torchrun: -m launcher=joblib or launcher=slurm"
+        )
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[None]:
+    """Inside, the processes of this run can talk to each other; nothing for a run of one."""
+    if size() == 1:
+        yield
+        return
+    import torch
+    from accelerate import PartialState
+    from accelerate.state import AcceleratorState
+
+    # Of accelerate's own call; what it suggests would send all buffers around before every forward.
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+    PartialState(cpu=not torch.accelerator.is_available())
+    try:
+        yield
+    finally:
+        leave()
+        AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def leave() -> None:
+    """Part from the other processes, before the first goes on alone."""
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def agreed(value: T) -> T:
+    """The first process's value, in all of them. Each must call it, in the same order."""
+    if size() == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    told: list[T] = broadcast_object_list([value])
+    return told[0]
+
+
+def linger() -> None:
+    """Let the first process write and say why the run failed: it is killed as soon as this one has ended."""
+    if not is_first():
+        time.sleep(LINGER)
