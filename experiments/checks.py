@@ -108,8 +108,6 @@ def _processes(cfg: Config) -> Iterator[str]:
         yield "model.sharded: only for a decoder whose weights are loaded and not quantised"
     if cfg.model.add_pad_token:
         yield "model.sharded: the embedding cannot grow; model.add_pad_token=false pads with another token"
-    if cfg.method.library == "none":
-        yield "model.sharded: only for a method that leaves the backbone frozen and adds an adapter"
 
 
 def _places(cfg: Config) -> Iterator[str]:

@@ -98,9 +98,9 @@ class ModelConfig:
         kind: "encoder", "gpt2" or "decoder", by the names of its layers; a decoder's are Llama's.
         layers: by the names of targets, the endings of module names that they mean here.
         splits: of fused layers whose parts are sites of their own: {layer ending: names of the parts}.
-        sharded: of several processes (`experiments.distributed`) each keeps its part of the frozen weights
-            only (FSDP2), so that a model is trained that no device holds whole; the first loads it whole to
-            answer. The result is the same, so it stands in no hash.
+        sharded: of several processes (`experiments.distributed`) each keeps its part of the weights only, and
+            of their optimiser's state (FSDP2), for training that no device has the memory for; the first
+            loads the model whole to answer. The result is the same, so it stands in no hash.
     """
 
     name: str = MISSING

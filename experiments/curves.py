@@ -24,6 +24,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from experiments.batches import EpochSampler
 from experiments.run_state import peak_bytes
 from experiments.throughput import Clock, Tokens
+from vblora.sharding import is_sharded
 
 
 class Curves(TrainerCallback):
@@ -100,8 +101,13 @@ class Curves(TrainerCallback):
 
 @torch.no_grad()
 def norms(groups: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The 2-norm of the gradients of each parameter group, by its name."""
+    """The 2-norm of the gradients of each parameter group, by its name.
+
+    None of a model whose gradients are spread over processes, which this one cannot read alone.
+    """
     held = [(group["name"], p.grad) for group in groups for p in group["params"] if p.grad is not None]
+    if any(is_sharded(grad) for _, grad in held):
+        return {}
     # One wait for the GPU, not one a group.
     values = torch.stack([torch.linalg.vector_norm(grad) for _, grad in held]).tolist() if held else []
     found: dict[str, float] = {}

@@ -17,6 +17,7 @@ from typing import TypeVar
 # torch and accelerate are imported where several processes need them: a run that is skipped does not.
 LINGER = 10.0  # seconds; the launcher ends all processes as soon as one has failed
 T = TypeVar("T")
+_parted = False  # whether this process goes on alone
 
 
 class LaunchError(RuntimeError):
@@ -57,9 +58,12 @@ def joined() -> Iterator[None]:
     if size() == 1:
         yield
         return
+    global _parted
     import torch
     from accelerate import PartialState
     from accelerate.state import AcceleratorState
+
+    _parted = False
 
     # Of accelerate's own call; what it suggests would send all buffers around before every forward.
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
@@ -73,20 +77,32 @@ def joined() -> Iterator[None]:
 
 def leave() -> None:
     """Part from the other processes, before the first goes on alone."""
+    global _parted
     import torch
 
+    _parted = True
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 def agreed(value: T) -> T:
-    """The first process's value, in all of them. Each must call it, in the same order."""
-    if size() == 1:
+    """The first process's value, in all that have not parted. Each must call it, in the same order."""
+    if size() == 1 or _parted:
         return value
     from accelerate.utils import broadcast_object_list
 
     told: list[T] = broadcast_object_list([value])
     return told[0]
+
+
+@contextlib.contextmanager
+def first_goes_first() -> Iterator[None]:
+    """The first process runs the block before the others, which find what it has made there."""
+    if not is_first():
+        agreed(None)
+    yield
+    if is_first():
+        agreed(None)
 
 
 def linger() -> None:

@@ -222,7 +222,8 @@ def _place(config: ModelConfig, family: str, cache: Path) -> str:
     if config.source not in SOURCES:
         raise ModelError(f"model.source is {config.source!r}; choose one of {', '.join(SOURCES)}")
     if config.source in ("tiny", "scratch"):
-        with _same_random_state():
+        # transformers writes a model in the first of several processes only.
+        with distributed.first_goes_first(), _same_random_state():
             return str(_tiny(family, cache))
     if config.path is None:
         raise ModelError(f"{config.name}: model.source={config.source} needs model.path")

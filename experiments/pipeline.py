@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 import transformers
+from torch import Tensor
 
 from experiments import (
     answering,
@@ -111,7 +112,9 @@ def follow(cfg: Config) -> bool:
     with machine(cfg), distributed.joined():
         if not distributed.agreed(False):
             return False
-        _trained(cfg, *_prepared(cfg), tracking.NoTracker())
+        task, data, backbone, method = _prepared(cfg)
+        _trained(cfg, task, data, backbone, method, tracking.NoTracker())
+        _gathered(cfg, backbone)
         return True
 
 
@@ -132,9 +135,10 @@ def work(cfg: Config) -> Parts:
     counts = method.counts()
     with tracking.tracked(cfg) as tracker:
         result = _trained(cfg, task, data, backbone, method, tracker)
+        found = _gathered(cfg, backbone)
         distributed.leave()
         if cfg.model.sharded:
-            backbone, method = _whole(cfg, backbone)
+            backbone, method = _alone(cfg, found)
         claims.leave_adapter(cfg, method.save)
         footprint = _footprint(cfg, result)
         rows, answered = _answers(cfg, task, data, backbone, method, result)
@@ -160,11 +164,15 @@ def work(cfg: Config) -> Parts:
     return outcome, measured | {"tracker_url": tracker.url, "footprint_sha256": footprint}
 
 
-def _whole(cfg: Config, sharded: Backbone) -> tuple[Backbone, Method]:
-    """The model loaded anew in this process alone, with what was trained."""
-    alone = replace(cfg, model=replace(cfg.model, sharded=False))
-    *_, backbone, method = _prepared(alone)
-    put_back(backbone.model, trained(sharded.model))
+def _gathered(cfg: Config, backbone: Backbone) -> dict[str, Tensor]:
+    """What a sharded model learned; every process must ask for it, the first gets it."""
+    return trained(backbone.model) if cfg.model.sharded else {}
+
+
+def _alone(cfg: Config, learned: Mapping[str, Tensor]) -> tuple[Backbone, Method]:
+    """The model loaded anew, whole, in this process, with what was learned."""
+    *_, backbone, method = _prepared(replace(cfg, model=replace(cfg.model, sharded=False)))
+    put_back(backbone.model, learned)
     return backbone, method
 
 

@@ -10,8 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import distribute_tensor
 
+from experiments import distributed
 from experiments.tasks.base import Answer
+from vblora.sharding import is_sharded, whole
 
 
 @dataclass
@@ -36,17 +45,69 @@ class Progress:
             self.best_epoch, self.scores, self.answers = epoch, scores, answers
 
 
+def held(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors that train, by name; of a sharded model this process's parts."""
+    _let_go(model)
+    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+
+
 def trained(model: nn.Module) -> dict[str, Tensor]:
-    """The tensors that train, by name, as they are stored."""
-    return {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    """The tensors that train, by name, as they are stored; see `stored`."""
+    return stored(held(model))
+
+
+def stored(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as a file takes them.
+
+    What is sharded becomes whole, on the CPU: every process must ask for it, and the first alone gets it.
+    """
+    return {
+        name: _gathered(tensor) if is_sharded(tensor) else tensor.contiguous()
+        for name, tensor in tensors.items()
+    }
+
+
+def _gathered(part: Tensor) -> Tensor:
+    found = whole(part)
+    return found.cpu() if distributed.is_first() else found.new_empty(0)
 
 
 @torch.no_grad()
 def put_back(model: nn.Module, saved: Mapping[str, Tensor]) -> None:
-    """Copy saved tensors into the parameters of the same names."""
+    """Copy saved tensors, parts or whole ones, into the parameters of the same names."""
+    _let_go(model)
     for name, parameter in model.named_parameters():
         if name in saved:
-            parameter.copy_(saved[name])
+            parameter.copy_(_like(parameter, saved[name]))
+
+
+def _let_go(model: nn.Module) -> None:
+    """Put parts in the place of whole parameters, which FSDP2 may keep in a module from its last forward."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
+def _like(parameter: Any, tensor: Tensor) -> Tensor:
+    """A whole tensor cut as a sharded parameter is."""
+    if is_sharded(tensor) or not is_sharded(parameter):
+        return tensor
+    there: Tensor = tensor.to(parameter.device)
+    return distribute_tensor(there, parameter.device_mesh, parameter.placements)
+
+
+def optimizer_state(model: nn.Module, optimizer: Any) -> dict[str, Any]:
+    """The optimiser's state for a file; where parameters are sharded, see `stored`."""
+    if not any(map(is_sharded, held(model).values())):
+        return dict(optimizer.state_dict())
+    whole_on_cpu = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    return get_optimizer_state_dict(model, optimizer.optimizer, options=whole_on_cpu)
+
+
+def put_back_sharded(model: nn.Module, optimizer: Any, state: dict[str, Any]) -> None:
+    """Give each process its parts of an optimiser's state that `optimizer_state` gathered."""
+    options = StateDictOptions(full_state_dict=True)
+    set_optimizer_state_dict(model, optimizer.optimizer, state, options=options)
 
 
 def packed(state: Any) -> bytes:

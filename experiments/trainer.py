@@ -10,7 +10,7 @@ What differs from the stock Trainer, and why:
   (`experiments.learned_places`);
 - a loss that is not finite ends the run; it does not count floating-point operations (0.1 ms a step);
 - of several processes each trains on its `batches.Share`, which repeats no example to fill a batch up, as the
-  stock loader does; the first alone writes checkpoints, as what trains is the same in all of them.
+  stock loader does; the first alone writes checkpoints, to which the others add where each trains a part.
 """
 
 import json
@@ -34,9 +34,20 @@ from experiments import distributed
 from experiments.batches import EpochSampler, Rows, Share
 from experiments.checkpoints import CheckpointError, CheckpointWarning, Folder, num_bytes
 from experiments.learned_places import logits_of_learned
-from experiments.run_state import Progress, packed, put_back, random_states, trained
+from experiments.run_state import (
+    Progress,
+    held,
+    optimizer_state,
+    packed,
+    put_back,
+    put_back_sharded,
+    random_states,
+    stored,
+    trained,
+)
 from experiments.tasks.base import Answer
 from vblora.footprint import Recorder
+from vblora.sharding import is_sharded
 
 TRAINED, BEST, PROGRESS = "trained.safetensors", "best.safetensors", "progress.json"
 SELECTED = "selected.safetensors"
@@ -100,7 +111,7 @@ class Timetable(TrainerCallback):
     ) -> None:
         """Save inside an epoch when it is time."""
         inside = state.global_step % self.trainer.steps_per_epoch != 0
-        control.should_save = inside and distributed.is_first() and self.trainer.save_due()
+        control.should_save = inside and self.trainer.save_due()
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -109,7 +120,7 @@ class Timetable(TrainerCallback):
         epoch, last = state.global_step // self.trainer.steps_per_epoch, state.global_step >= state.max_steps
         due = last or epoch % self.trainer.hooks.eval_every_epochs == 0
         control.should_evaluate = due and self.trainer.eval_dataset is not None
-        control.should_save = distributed.is_first() and (last or self.trainer.save_due())
+        control.should_save = self.trainer.save_due(always=last)
 
 
 class GroupTrainer(Trainer):
@@ -128,6 +139,7 @@ class GroupTrainer(Trainer):
         self._started = self._saved = time.perf_counter()
         self._save_took = 0.0
         self.best: dict[str, Tensor] = {}
+        self.in_parts = any(map(is_sharded, held(keywords["model"]).values()))
         super().__init__(
             compute_loss_func=self._loss,
             compute_metrics=self._grade,
@@ -213,7 +225,7 @@ class GroupTrainer(Trainer):
         epoch = step // self.steps_per_epoch
         self.progress.add(epoch, step, scores, answers, self.hooks.metric)
         if self.hooks.keep_best and self.progress.best_epoch == epoch:
-            self.best = {name: tensor.clone() for name, tensor in trained(self._parts()[0]).items()}
+            self.best = {name: tensor.clone() for name, tensor in held(self._parts()[0]).items()}
         return dict(scores)
 
     def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
@@ -227,7 +239,12 @@ class GroupTrainer(Trainer):
 
     # -- checkpoints
 
-    def save_due(self) -> bool:
+    def save_due(self, *, always: bool = False) -> bool:
+        """Whether this process saves now: the first, and all where each trains a part, which it decides."""
+        due = distributed.is_first() and (always or self._time_to_save())
+        return distributed.agreed(due) if self.in_parts else due
+
+    def _time_to_save(self) -> bool:
         """Whether the time since the last checkpoint calls for a new one."""
         since = time.perf_counter() - self._saved
         return (
@@ -240,9 +257,12 @@ class GroupTrainer(Trainer):
         self._check(float(self._tr_loss), "the loss")
         self.count_seconds()
         begin, step = time.perf_counter(), self.state.global_step
+        tensors = self._tensors()
+        if not distributed.is_first():
+            return
         try:
             with self.folder.writing(step) as partial:
-                self._fill(partial)
+                self._fill(partial, *tensors)
             self.progress.checkpoint_bytes = num_bytes(self.folder.path / f"checkpoint-{step}")
         except OSError as error:
             warnings.warn(
@@ -254,13 +274,20 @@ class GroupTrainer(Trainer):
         self._saved = time.perf_counter()
         self._save_took = self._saved - begin
 
-    def _fill(self, partial: Path) -> None:
+    def _tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
+        """Of a checkpoint: what trains, that of the best epoch, the optimiser's state."""
+        model, optimizer, _ = self._parts()
+        return trained(model), stored(self.best), optimizer_state(model, optimizer)
+
+    def _fill(
+        self, partial: Path, now: dict[str, Tensor], best: dict[str, Tensor], optimizer: dict[str, Any]
+    ) -> None:
         """Write the files under the stock Trainer's names, which its own functions read again."""
-        model, optimizer, schedule = self._parts()
-        (partial / TRAINED).write_bytes(safetensors.torch.save(trained(model)))
-        if self.best:
-            (partial / BEST).write_bytes(safetensors.torch.save(self.best))
-        (partial / OPTIMIZER_NAME).write_bytes(packed(optimizer.state_dict()))
+        (partial / TRAINED).write_bytes(safetensors.torch.save(now))
+        if best:
+            (partial / BEST).write_bytes(safetensors.torch.save(best))
+        (partial / OPTIMIZER_NAME).write_bytes(packed(optimizer))
+        schedule = self._parts()[2]
         (partial / SCHEDULER_NAME).write_bytes(packed(schedule.state_dict()))
         (partial / self._of_generators()).write_bytes(packed(random_states()))
         (partial / PROGRESS).write_text(json.dumps(asdict(self.progress)), encoding="utf-8")
@@ -276,7 +303,7 @@ class GroupTrainer(Trainer):
         """Put trained tensors and progress back; the stock Trainer reads the rest with weights_only=True."""
         assert isinstance(self.model, nn.Module)
         folder = Path(resume_from_checkpoint)
-        saved, own = safetensors.torch.load_file(folder / TRAINED), trained(self.model)
+        saved, own = safetensors.torch.load_file(folder / TRAINED), held(self.model)
         if {n: t.shape for n, t in saved.items()} != {n: p.shape for n, p in own.items()}:
             raise CheckpointError(f"{folder}: its trained tensors are not those of this model")
         put_back(self.model, saved)
@@ -287,6 +314,19 @@ class GroupTrainer(Trainer):
         self.progress = Progress(**json.loads((folder / PROGRESS).read_text(encoding="utf-8")))
         self.progress.num_resumes += 1
         self.progress.checkpoint_bytes = num_bytes(folder)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """The stock way; where each process trains a part, each takes its part of the optimiser's state."""
+        if checkpoint is None or not self.in_parts:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        model, optimizer, schedule = self._parts()
+        state, planned = (
+            torch.load(Path(checkpoint, name), map_location="cpu", weights_only=True)
+            for name in (OPTIMIZER_NAME, SCHEDULER_NAME)
+        )
+        put_back_sharded(model, optimizer, state)
+        schedule.load_state_dict(planned)
 
     def count_seconds(self) -> None:
         """Add the training seconds since the last call to the progress."""

@@ -33,6 +33,7 @@ SECTIONS = {
     "## Text generation": ["scale=e2e/paper", "row=vblora_all"],
     "## Instruction tuning": ["scale=instruct/paper", "row=lora_all", "data.root=."],
     "## Mathematical reasoning": ["scale=math/paper", "row=lora_all"],
+    "## On several GPUs": ["scale=math/paper", "model=mistral_7b", "row=full"],
 }
 GLUE = ["scale=paper", "row=vblora_qv", "task=mrpc"]
 
@@ -54,10 +55,11 @@ def switches() -> list[tuple[str, list[str]]]:
 
 
 def commands() -> list[list[str]]:
-    """The words after `python -m experiments.run` of every command in a block, `--help` left out."""
+    """The words after `experiments.run` of every command in a block, `--help` left out."""
     blocks = "\n".join(block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
     lines = [shlex.split(line, comments=True) for line in blocks.replace("\\\n", " ").splitlines()]
-    return [words[3:] for words in lines if words[:3] == RUN and "--help" not in words]
+    started = [words for words in lines if words[:3] == RUN or words[:1] == ["torchrun"]]
+    return [words[words.index("experiments.run") + 1 :] for words in started if "--help" not in words]
 
 
 def first_job(words: list[str]) -> list[str]:
@@ -107,13 +109,15 @@ def test_every_make_target_of_the_documents_exists():
 
 @pytest.mark.parametrize(("words", "base"), switches())
 def test_every_switch_of_the_documents_composes(words, base, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4" if "sharded" in words else "1")
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "vllm" or found(name))
     load([*base, *words.split()])
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_every_run_of_the_documents_passes_its_check(words, tmp_path):
+def test_every_run_of_the_documents_passes_its_check(words, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4" if "model.sharded=true" in words else "1")
     for folder in re.findall(r"/path/to/(\S+)", " ".join(words)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "config.json").write_text("{}")

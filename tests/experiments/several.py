@@ -60,8 +60,10 @@ def train(
         killing.child(folder, f"{folder}.{rank}.json", point if rank == killed else None, call, settings)
 
 
-def run_small(rank: int, words: list[str]) -> None:
-    """A whole run of a language model of `text_world`, as the command makes it."""
+def run_small(rank: int, words: list[str], point: str | None = None, call: int = 1) -> None:
+    """A whole run of a language model of `text_world`, as the command makes it; the first may be killed."""
+    if point and rank == 0:
+        killing.kill_at(point, call)
     text_world.shrink(pytest.MonkeyPatch())
     cfg = load(words)
     if rank == 0:

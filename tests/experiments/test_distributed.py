@@ -1,20 +1,25 @@
 """One run by two processes: the result of one process within rounding, one record; killed and continued."""
 
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import several
+import small_world
 import text_world
 import training_world as world
 from killing import finish
 
-from experiments import pipeline
+from experiments import distributed, pipeline, progress
 from experiments.batches import IDLE, EpochSampler, Share
 from experiments.composing import load
 from experiments.config import ConfigError
+from experiments.progress import Outcome
 from experiments.records import RunRecord, read
 
 BARE: dict[str, Any] = {"dropout": 0.0, "save_seconds": 0.0}
@@ -79,32 +84,77 @@ def test_shares_are_disjoint_equally_many_and_all(size: int) -> None:
     assert sum(batch == [IDLE] for share in shares for batch in share) == max(0, size - 2)
 
 
-def test_language_model_answers_as_after_one_process_also_sharded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """33 examples in steps of 32: in the last step the second process has none."""
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Words of a small run of a language model: 33 examples, 32 a step, so one process idles."""
     text_world.shrink(monkeypatch)
 
-    def words(name: str, *more: str) -> list[str]:
-        asked = ("row=vblora_all", "data.num_train=33", f"paths.cache={tmp_path}/cache", *more)
+    def of(name: str, *more: str) -> list[str]:
+        asked = ("data.num_train=33", "optim.epochs=2", f"paths.cache={tmp_path}/cache/{name}", *more)
         return text_world.overrides("math", tmp_path / name, *asked)
 
-    one = pipeline.run(load(words("one")))
-    two, sharded = (both(words("two")), both(words("sharded", "model.sharded=true")))
+    return of
+
+
+@pytest.mark.parametrize("row", ["vblora_all", "full"])
+def test_language_model_answers_as_after_one_process_also_sharded(
+    row: str, words: Callable[..., list[str]]
+) -> None:
+    asked = [f"row={row}", "generation.epoch=best"]
+    one = pipeline.run(load(words("one", *asked)))
+    two, sharded = both(words("two", *asked)), both(words("sharded", *asked, "model.sharded=true"))
     assert [record.circumstances["num_processes"] for record in (one, two, sharded)] == [1, 2, 2]
     for found in (two, sharded):
         assert found.outcome and one.outcome and found.hash == one.hash
-        same = ("answers_sha256", "model_fingerprint", "trainable_params", "num_steps")
+        same = ("answers_sha256", "model_fingerprint", "trainable_params", "num_steps", "best_epoch")
         assert [found.outcome[name] for name in same] == [one.outcome[name] for name in same]
         assert found.outcome["last_scores"] == pytest.approx(one.outcome["last_scores"], rel=1e-6)
 
 
-def both(words: list[str]) -> RunRecord:
+# Mutation that this finds: a checkpoint of parameters that FSDP2 keeps whole after an evaluation.
+def test_sharded_full_fine_tuning_goes_on_where_it_was_killed(words: Callable[..., list[str]]) -> None:
+    asked = ["row=full", "generation.epoch=best", "model.sharded=true", "paths.save_seconds=0"]
+    unbroken = both(words("unbroken", *asked))
+    start = several.start(2, several.run_small, words("killed", *asked), "between manifest and rename", 3)
+    assert all(several.end(start))
+    found = both(words("killed", *asked))
+    assert found.circumstances["num_resumes"] == 1
+    assert found.outcome == unbroken.outcome
+
+
+def both(asked: list[str]) -> RunRecord:
     """A whole run by two processes; the one record that it leaves."""
-    assert several.end(several.start(2, several.run_small, words)) == [0, 0]
-    (folder,) = (word.partition("=")[2] for word in words if word.startswith("paths.results="))
+    assert several.end(several.start(2, several.run_small, asked)) == [0, 0]
+    (folder,) = (word.partition("=")[2] for word in asked if word.startswith("paths.results="))
     (path,) = Path(folder).rglob("seed0.json")
     return read(path)
+
+
+def test_failure_of_another_than_the_first_is_told_with_its_number(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"WORLD_SIZE": "4", "RANK": "3"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "LINGER", 0.0)
+    monkeypatch.setattr(progress, "display", progress.Display())
+    progress.follow(Outcome("glue/cola/x/full-full/seed0", "success"))
+    assert capsys.readouterr() == ("", "") and not progress.display.failures()
+    progress.follow(Outcome("glue/cola/x/full-full/seed0", "failed", "out of memory"))
+    assert capsys.readouterr().err == "process 3 of 4: failed  glue/cola/x/full-full/seed0  out of memory\n"
+    assert progress.display.failures()
+
+
+@pytest.mark.slow
+def test_command_under_torchrun_leaves_one_record_and_then_skips(tmp_path: Path) -> None:
+    world = small_world.make(tmp_path)
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*run, "-m", "experiments.run", *small_world.overrides(world, tmp_path)]
+    for status in ("success", "skipped"):
+        told = subprocess.run(command, capture_output=True, text=True, timeout=240)
+        assert told.returncode == 0, told.stderr
+        (line,) = (line for line in told.stdout.splitlines() if "seed0.json" in line)
+        assert line.startswith(f"{status} ")
+    assert len(list(tmp_path.rglob("seed0.json"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -112,7 +162,6 @@ def both(words: list[str]) -> RunRecord:
     [
         (["optim.batch_size=33"], "optim.batch_size: 33 examples cannot be shared by 2 processes alike"),
         (["optim.micro_batch_size=8", "optim.batch_size=24"], "does not divide the 12 examples of a process"),
-        (["model.sharded=true", "row=full"], "only for a method that leaves the backbone frozen"),
         (["model.sharded=true", "model.quantization=nf4"], "only for a decoder whose weights are loaded"),
     ],
 )

@@ -1,6 +1,7 @@
 """Two processes on gloo, all sharded by FSDP2: steps equal those on the whole batch in one process.
 
-Usage: python fsdp_check.py RANK CHECKPOINTING FOLDER; CHECKPOINTING: none or non_reentrant.
+Usage: python fsdp_check.py RANK CASE FOLDER; CASE: none or non_reentrant checkpointing, or loaded: sharded by
+transformers as it loads the model, so that the adapter stays whole.
 """
 
 import sys
@@ -9,10 +10,11 @@ import peft
 import torch
 import torch.distributed as dist
 from ddp_check import build
-from tiny_models import tokens
+from tiny_models import LLAMA_ALL, llama, shake, tokens
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
+from transformers import AutoModelForCausalLM, DistributedConfig
 
 import vblora
 
@@ -67,13 +69,44 @@ def check_files(model, single, folder: str) -> None:
     assert all(isinstance(p, DTensor) for p in model.parameters())
 
 
-def check_refusals(model) -> None:
+def loaded(rank: int, folder: str) -> None:
+    """Forward, gradients and file of an adapter on a model that transformers sharded as it loaded it."""
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    single = llama().train()
+    if rank == 0:
+        single.save_pretrained(f"{folder}/model", is_main_process=True)
+    dist.barrier()
+    model = AutoModelForCausalLM.from_pretrained(
+        f"{folder}/model", distributed_config=DistributedConfig(fsdp_size=2)
+    ).train()
+    config = vblora.VBLoRAConfig(rank=2, num_vectors=6, vector_length=16, targets=LLAMA_ALL)
+    check_refusals(model, also_train=["norm"])
+    for side in (model, single):
+        torch.manual_seed(3)
+        shake(vblora.attach(side, config))
+    ours, expected = (side.vblora["default"] for side in (model, single))
+    for side in (model, single):
+        side(tokens(2)).logits.sum().backward()
+    assert all(isinstance(p, DTensor) for p in model.model.parameters())
+    for mine, theirs in zip(ours.parameters(), expected.parameters(), strict=True):
+        assert not isinstance(mine, DTensor)
+        torch.testing.assert_close(mine.grad, theirs.grad, atol=1e-5, rtol=1e-4)
+    if rank == 0:  # alone: nothing has to be gathered
+        vblora.save(model, f"{folder}/adapter")
+        again = llama()
+        vblora.load(again, f"{folder}/adapter")
+        torch.testing.assert_close(again.eval()(tokens()).logits, single.eval()(tokens()).logits)
+    dist.barrier()
+    print("equal")
+    dist.destroy_process_group()
+
+
+def check_refusals(model, **words) -> None:
     config = vblora.VBLoRAConfig(rank=2, num_vectors=6, vector_length=16, targets=["query"])
-    for call in (
-        lambda: vblora.attach(model, config, "b"),
-        lambda: vblora.merge(model),
-        lambda: vblora.detach(model),
-    ):
+    calls = [lambda: vblora.attach(model, config, "b", **words)]
+    if not words:
+        calls += [lambda: vblora.merge(model), lambda: vblora.detach(model)]
+    for call in calls:
         try:
             call()
         except vblora.AdapterStateError as error:
@@ -83,4 +116,5 @@ def check_refusals(model) -> None:
 
 
 if __name__ == "__main__":
-    worker(int(sys.argv[1]), sys.argv[2], sys.argv[3])
+    rank, case, folder = int(sys.argv[1]), *sys.argv[2:]
+    loaded(rank, folder) if case == "loaded" else worker(rank, case, folder)

@@ -10,12 +10,10 @@ HERE = Path(__file__).parent
 
 
 # Mutation that this finds: the composition kept from one step to the next.
-@pytest.mark.parametrize("checkpointing", ["none", "non_reentrant"])
-def test_sharded_training_and_files_equal_those_of_one_process(checkpointing, tmp_path):
+@pytest.mark.parametrize("case", ["none", "non_reentrant", "loaded"])
+def test_sharded_training_and_files_equal_those_of_one_process(case, tmp_path):
     command = [sys.executable, "-X", "faulthandler", str(HERE / "fsdp_check.py")]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": HERE.parents[1]}
-    workers = [
-        subprocess.Popen([*command, str(rank), checkpointing, str(tmp_path)], **options) for rank in (0, 1)
-    ]
+    workers = [subprocess.Popen([*command, str(rank), case, str(tmp_path)], **options) for rank in (0, 1)]
     results = [worker.communicate(timeout=300) for worker in workers]
     assert [out.strip() or err[-2000:] for out, err in results] == ["equal", "equal"]
