@@ -21,7 +21,7 @@ def misspelt(words: Sequence[str]) -> list[str]:
 
     Hydra would name the first alone, and not what there is. What it finds wrong in the syntax is left to it.
     """
-    asked = [word for word in words if "=" in word and not word.startswith(("-", "~", "+"))]
+    asked = [word for word in words if "=" in word and not word.startswith(("-", "~"))]
     try:
         overrides = OverridesParser.create().parse_overrides(asked)
     except HydraException:

@@ -4,11 +4,12 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
 from experiments.families import FAMILIES, is_generative
-from experiments.report import commands
+from experiments.report import commands, scales
 from experiments.report.commands import ABLATIONS
 from experiments.report.names import TABLES
 from experiments.report.settings_table import FAMILY
@@ -91,8 +92,16 @@ def _settle(args: argparse.Namespace, top: argparse.ArgumentParser) -> None:
     args.family = asked.pop() if asked else None
     if args.epoch and args.family and is_generative(args.family):
         top.error("--epoch is for Table 1 only: elsewhere text is generated and graded once, at a run's end")
+    if args.scale and not _has_records(args) and args.scale not in scales.known():
+        names = ", ".join(sorted(scales.known()))
+        top.error(f"scale {args.scale!r} has no record, and conf/scale does not know it: {names}")
     if problems := _problems(getattr(args, "words", [])):
         top.error("; ".join(problems))
+
+
+def _has_records(args: argparse.Namespace) -> bool:
+    """Whether a folder of records lies there for the scale, which may have a user's own name."""
+    return any(Path(root, args.scale).is_dir() for root in (args.results, args.reference))
 
 
 def _as_option(word: str) -> str:

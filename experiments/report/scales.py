@@ -48,6 +48,12 @@ def find(family: str, name: str) -> Scale:
     return Scale(family, name, f"{prefix}{name}")
 
 
+def known() -> set[str]:
+    """Every name that a scale of conf/scale has, of any family: of its file, and of its records' folder."""
+    paths = [*(CONF / "scale").rglob("*.yaml")]
+    return {path.stem for path in paths} | {str(read(path)["scale"]["name"]) for path in paths}
+
+
 def asked_folders(scale: Scale, model: str) -> list[str]:
     """The folders that a command at this scale must name, as words to fill in."""
     words = ["model.path=FOLDER"] if _setting("model", model or scale.model, "source") == "local" else []

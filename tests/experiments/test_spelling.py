@@ -4,13 +4,16 @@ from experiments.spelling import misspelt
 
 
 def test_every_wrong_key_and_choice_is_named_with_what_there_is() -> None:
-    found = misspelt(["-m", "optim.epoch=3", "task=cola,colla", "sede=1", "row=nothing", "tuned=lora/mini"])
+    found = misspelt(
+        ["-m", "optim.epoch=3", "task=cola,colla", "sede=1", "row=nothing", "tuned=lora/mini", "+optim.foo=1"]
+    )
     assert [line.split(";")[0] for line in found] == [
         "optim.epoch: 'epoch' is unknown (did you mean epochs?)",
         "task: 'colla' is unknown (did you mean cola?)",
         "sede: 'sede' is unknown (did you mean seed?)",
         "row: 'nothing' is unknown",
         "tuned: 'lora/mini' is unknown (did you mean lora/minilm?)",
+        "optim.foo: 'foo' is unknown",
     ]
     assert all("choose from " in line for line in found)
 

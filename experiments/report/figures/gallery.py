@@ -112,8 +112,8 @@ def _sizes(sources: Sources) -> Drawing:
     caption = (
         f"Scale {sources.scale}, {MODELS.get(model, model)}: {table.cells.center} over the seeds of each row "
         "of Table 1 with query and value (qv) or all layers, and the sample standard deviation as a bar; "
-        "stored parameters without the head, on a logarithmic axis."
-    )
+        f"stored parameters without the head, on a logarithmic axis. {sizes.counts(table, model)}"
+    ).rstrip()
     command = grid.command("glue", sources.scale, RowKey(model, "vblora", "qv"), ["cola"], [0])
     figure = sizes.score_by_size(table, model) if there else None
     return Drawing(

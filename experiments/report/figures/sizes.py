@@ -37,6 +37,13 @@ def has_points(table: PaperTable, model: str) -> bool:
     return bool(_rows(table, model, TASK))
 
 
+def counts(table: PaperTable, model: str) -> str:
+    """How many seeds each point of CoLA stands for, in words; "" where all are published numbers."""
+    seeds = {row: len(table.cells.sample(row, TASK).values) for row in _rows(table, model, TASK)}
+    measured = [f"{METHODS[row.method]} {row.targets} {count}" for row, count in seeds.items() if count]
+    return f"n, CoLA: {', '.join(measured)}." if measured else ""
+
+
 def _rows(table: PaperTable, model: str, column: str) -> list[RowKey]:
     """Rows of one model with a score, as in the paper: a changed setting is not one of its points."""
     rows = [row for row in table.rows if (row.model, row.variant) == (model, "paper") and row.method in SHOWN]

@@ -142,7 +142,12 @@ def test_scripts_writes_them_all(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     "words",
     [
         *(["tables", "scale=../x"], ["tables", "sclae=tiny"], ["table"], ["plan", "table=10"]),
-        *(["tables", "scale=nlu/tiny"], ["plan", "family=nlu"], ["tables", "scale=e2e/"]),
+        *(
+            ["tables", "scale=nlu/tiny"],
+            ["plan", "family=nlu"],
+            ["tables", "scale=e2e/"],
+            ["tables", "scale=tinny"],
+        ),
         *(["plan", "table=2", "family=math"], ["status", "scale=e2e/tiny", "family=glue"]),
         *(["status", "sclae=tiny"], ["retry", "optim.epoch=3"], ["plan", "word"]),
     ],
