@@ -1,4 +1,4 @@
-"""One run by several processes, one a device, that torchrun or `accelerate launch` starts.
+"""One run by several processes, one a device, that torchrun starts.
 
 Each process trains on its share of every batch (`batches.Share`) and gradients are averaged, so the run is
 that of one process up to rounding, and up to dropout, whose noise every process draws for itself.
@@ -12,10 +12,15 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TypeVar
 
 # torch and accelerate are imported where several processes need them: a run that is skipped does not.
 LINGER = 10.0  # seconds; the launcher ends all processes as soon as one has failed
+# The others wait while the first writes or verifies a large checkpoint: NCCL's own 10 minutes are too short.
+PATIENCE = timedelta(hours=6)
+# What `accelerate config` may turn on for all that is launched: it would wrap the model, which is done here.
+FOREIGN = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM")
 T = TypeVar("T")
 _parted = False  # whether this process goes on alone
 
@@ -54,35 +59,53 @@ def require_one_run() -> None:
 
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
-    """Inside, the processes of this run can talk to each other; nothing for a run of one."""
-    if size() == 1:
+    """Inside, the processes of this run can talk to each other; nothing for a run of one.
+
+    Raises:
+        LaunchError: they do not find each other, or accelerate is told to wrap models in its own way.
+    """
+    wrapped = [name for name in FOREIGN if os.environ.get(name, "").lower() in ("1", "true", "yes")]
+    if wrapped:
+        raise LaunchError(f"{wrapped[0]} is set, as by `accelerate config`; start the run by torchrun")
+    if size() > 1:
+        _join()
+    try:
         yield
-        return
-    global _parted
+    except BaseException:  # no good order: the others may wait for this one, and its end is what tells them
+        _set_parted(True)
+        raise
+    leave()
+
+
+def _join() -> None:
     import torch
     from accelerate import PartialState
-    from accelerate.state import AcceleratorState
-
-    _parted = False
 
     # Of accelerate's own call; what it suggests would send all buffers around before every forward.
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-    PartialState(cpu=not torch.accelerator.is_available())
-    try:
-        yield
-    finally:
-        leave()
-        AcceleratorState._reset_state(reset_partial_state=True)
+    found = PartialState(cpu=not torch.accelerator.is_available(), timeout=PATIENCE)
+    if (found.num_processes, found.process_index) != (size(), rank()):
+        raise LaunchError(
+            f"WORLD_SIZE is {size()}, but {found.num_processes} found each other; start them by torchrun"
+        )
+    _set_parted(False)
 
 
 def leave() -> None:
-    """Part from the other processes, before the first goes on alone."""
-    global _parted
+    """Part from the other processes in good order, before the first goes on alone."""
+    if size() == 1 or _parted:
+        return
     import torch
+    from accelerate.state import AcceleratorState
 
-    _parted = True
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    _set_parted(True)
+    torch.distributed.destroy_process_group()
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def _set_parted(parted: bool) -> None:
+    global _parted
+    _parted = parted
 
 
 def agreed(value: T) -> T:

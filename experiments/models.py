@@ -157,6 +157,15 @@ def add_pad_token(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
             weight[before:] = weight[:before].mean(dim=0, keepdim=True)
 
 
+def place(model: nn.Module) -> None:
+    """Move a model to the device that it would train on; one that no Trainer has had lies on the CPU.
+
+    A quantised one lies there since it was loaded, and does not move.
+    """
+    if torch.accelerator.is_available() and getattr(model, "hf_quantizer", None) is None:
+        model.to(torch.accelerator.current_accelerator())
+
+
 def head_modules(model: nn.Module) -> list[str]:
     """Full names of the modules that form the head, as `vblora.attach(also_train=…)` takes them.
 

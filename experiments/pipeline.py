@@ -6,9 +6,9 @@ record = run(load(["row=vblora_qv", "task=cola", "seed=0"]))
 import gc
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,13 +112,21 @@ def follow(cfg: Config) -> bool:
     with machine(cfg), distributed.joined():
         if not distributed.agreed(False):
             return False
-        task, data, backbone, method = _prepared(cfg)
-        _trained(cfg, task, data, backbone, method, tracking.NoTracker())
-        _gathered(cfg, backbone)
+        _trained(cfg, _ready(cfg), tracking.NoTracker())
         return True
 
 
-def _prepared(cfg: Config) -> tuple[tasks.Task, Data, Backbone, Method]:
+@dataclass
+class Ready:
+    """What a run is made of, the method on its backbone."""
+
+    task: tasks.Task
+    data: Data
+    backbone: Backbone
+    method: Method
+
+
+def _ready(cfg: Config) -> Ready:
     """Seed, task, data, backbone, method."""
     transformers.set_seed(cfg.seed)
     task = tasks.build(cfg)
@@ -126,22 +134,21 @@ def _prepared(cfg: Config) -> tuple[tasks.Task, Data, Backbone, Method]:
     backbone = models.load(cfg.model, task, Path(cfg.paths.cache))
     method = methods.build(cfg.method, cfg.targets)
     method.attach(backbone.model, models.task_head(backbone.model))
-    return task, data, backbone, method
+    return Ready(task, data, backbone, method)
 
 
 def work(cfg: Config) -> Parts:
     """Seed, task, backbone, method, training, answers, scores."""
-    task, data, backbone, method = _prepared(cfg)
-    counts = method.counts()
+    ready = _ready(cfg)
+    task, data, counts = ready.task, ready.data, ready.method.counts()
     with tracking.tracked(cfg) as tracker:
-        result = _trained(cfg, task, data, backbone, method, tracker)
-        found = _gathered(cfg, backbone)
+        result, learned = _trained(cfg, ready, tracker)
         distributed.leave()
         if cfg.model.sharded:
-            backbone, method = _alone(cfg, found)
-        claims.leave_adapter(cfg, method.save)
+            _reload_whole(cfg, ready, learned)
+        claims.leave_adapter(cfg, ready.method.save)
         footprint = _footprint(cfg, result)
-        rows, answered = _answers(cfg, task, data, backbone, method, result)
+        rows, answered = _answers(cfg, ready, result)
         header = {"family": task.family, "task": task.name, "metric": _metric(task), "version": task.version}
         header |= task.header() if isinstance(task, TextTask) else {}
         digest = answers.write(claims.new_answers_path(cfg), header, rows)
@@ -156,24 +163,21 @@ def work(cfg: Config) -> Parts:
             "answers_sha256": digest,
             "data": data.description,
             "task_version": task.version,
-            "model_fingerprint": backbone.fingerprint,
-            "model_commit": backbone.commit,
+            "model_fingerprint": ready.backbone.fingerprint,
+            "model_commit": ready.backbone.commit,
         }
         measured = {name: getattr(result, name) for name in MEASURED}
         _show(cfg, tracker, result, outcome, measured)
     return outcome, measured | {"tracker_url": tracker.url, "footprint_sha256": footprint}
 
 
-def _gathered(cfg: Config, backbone: Backbone) -> dict[str, Tensor]:
-    """What a sharded model learned; every process must ask for it, the first gets it."""
-    return trained(backbone.model) if cfg.model.sharded else {}
-
-
-def _alone(cfg: Config, learned: Mapping[str, Tensor]) -> tuple[Backbone, Method]:
-    """The model loaded anew, whole, in this process, with what was learned."""
-    *_, backbone, method = _prepared(replace(cfg, model=replace(cfg.model, sharded=False)))
-    put_back(backbone.model, learned)
-    return backbone, method
+def _reload_whole(cfg: Config, ready: Ready, learned: Mapping[str, Tensor]) -> None:
+    """Let go of this process's part of the model, and load it whole, with what was learned."""
+    del ready.backbone, ready.method
+    _free()
+    whole = _ready(replace(cfg, model=replace(cfg.model, sharded=False)))
+    put_back(whole.backbone.model, learned)
+    ready.backbone, ready.method = whole.backbone, whole.method
 
 
 def _show(
@@ -194,24 +198,32 @@ def _show(
         tracker.keep_adapter(folder, about | known)
 
 
-def _trained(
-    cfg: Config, task: tasks.Task, data: Data, backbone: Backbone, method: Method, tracker: tracking.Tracker
+def _trained(cfg: Config, ready: Ready, tracker: tracking.Tracker) -> tuple[TrainResult, dict[str, Tensor]]:
+    """Train what the method says; the model is as it was where that is nothing.
+
+    Returns:
+        What training found, and what a sharded model learned, in the first process.
+    """
+    groups = ready.method.param_groups(cfg.optim)
+    model = ready.backbone.model
+    result = _train(cfg, ready, groups, tracker) if groups else training.untrained(model)
+    return result, trained(model) if cfg.model.sharded else {}
+
+
+def _train(
+    cfg: Config, ready: Ready, groups: Sequence[training.Group], tracker: tracking.Tracker
 ) -> TrainResult:
-    """Train what the method says; the model is as it was where that is nothing."""
-    groups = method.param_groups(cfg.optim)
-    if not groups:
-        return training.untrained(backbone.model)
     return training.train(
-        backbone,
-        task,
-        {split: data.splits[split] for split in ("train", "validation")},
+        ready.backbone,
+        ready.task,
+        {split: ready.data.splits[split] for split in ("train", "validation")},
         groups,
         cfg.optim,
         cfg.data,
         seed=cfg.seed,
         checkpoint_dir=claims.checkpoint_dir(cfg),
         keep_best=_keeps_best(cfg),
-        watched=method.selecting if cfg.tracker.footprint else None,
+        watched=ready.method.selecting if cfg.tracker.footprint else None,
         callbacks=bars.callbacks(run_id(cfg)),
         window=tracker.callbacks,
         identity=run_hash(cfg),
@@ -225,20 +237,20 @@ def _keeps_best(cfg: Config) -> bool:
     return cfg.generation.epoch == "best" if generative else cfg.paths.adapters is not None
 
 
-def _answers(
-    cfg: Config, task: tasks.Task, data: Data, backbone: Backbone, method: Method, result: TrainResult
-) -> tuple[Rows, dict[str, Any]]:
+def _answers(cfg: Config, ready: Ready, result: TrainResult) -> tuple[Rows, dict[str, Any]]:
     """The rows to be graded: the validation set's of the best epoch, or the test set's texts generated now.
 
     Also what the outcome says of the weights that generated them.
     """
+    task, backbone = ready.task, ready.backbone
     if not isinstance(task, TextTask):
         return result.answers, {}
+    models.place(backbone.model)
     identity = f"{run_hash(cfg)} {backbone.fingerprint} {models.fingerprint(backbone.model)}"
     if cfg.generation.merge:
-        method.merge()
+        ready.method.merge()
     where = claims.checkpoint_dir(cfg)
-    rows = answering.answer(backbone, task, data.splits["test"], cfg.generation, where, identity)
+    rows = answering.answer(backbone, task, ready.data.splits["test"], cfg.generation, where, identity)
     epoch = cfg.generation.epoch if result.num_steps else "none"
     return rows, {
         "answered_by": {"best": f"epoch {result.best_epoch}", "last": "last epoch"}.get(epoch, "start")
@@ -265,9 +277,14 @@ def machine(cfg: Config) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        _free()
+
+
+def _free() -> None:
+    """Give back the memory of what nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _described(error: BaseException) -> Mapping[str, str]:

@@ -10,11 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_optimizer_state_dict,
-    set_optimizer_state_dict,
-)
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import distribute_tensor
 
@@ -96,32 +91,44 @@ def _like(parameter: Any, tensor: Tensor) -> Tensor:
     return distribute_tensor(there, parameter.device_mesh, parameter.placements)
 
 
-def optimizer_state(model: nn.Module, optimizer: Any) -> dict[str, Any]:
-    """The optimiser's state for a file; where parameters are sharded, see `stored`."""
-    if not any(map(is_sharded, held(model).values())):
-        return dict(optimizer.state_dict())
-    whole_on_cpu = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    return get_optimizer_state_dict(model, optimizer.optimizer, options=whole_on_cpu)
+def optimizer_state(optimizer: Any) -> dict[str, Any]:
+    """The optimiser's state for a file, the same whether parameters are sharded or not; see `stored`."""
+    state = dict(optimizer.state_dict())
+    of_each = state["state"].items()
+    found = {i: {key: _whole(value) for key, value in values.items()} for i, values in of_each}
+    return state | {"state": found}
 
 
-def put_back_sharded(model: nn.Module, optimizer: Any, state: dict[str, Any]) -> None:
-    """Give each process its parts of an optimiser's state that `optimizer_state` gathered."""
-    options = StateDictOptions(full_state_dict=True)
-    set_optimizer_state_dict(model, optimizer.optimizer, state, options=options)
+def put_back_optimizer(optimizer: Any, saved: dict[str, Any]) -> None:
+    """Give the optimiser a state that `optimizer_state` made, each process its parts."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for i, values in saved["state"].items():
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameters[i].shape:
+                values[key] = _like(parameters[i], value)
+    optimizer.load_state_dict(saved)
 
 
-def packed(state: Any) -> bytes:
+def _whole(value: Any) -> Any:
+    return _gathered(value) if isinstance(value, Tensor) and is_sharded(value) else value
+
+
+def packed(state: Any) -> memoryview:
     """The bytes of torch.save; made in memory, so that a full disk raises OSError and nothing else."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    return buffer.getvalue()
+    return buffer.getbuffer()
 
 
-def random_states() -> dict[str, Any]:
-    """All generators' states, in the form the stock Trainer reads."""
+def random_states(*, of_all: bool = False) -> dict[str, Any]:
+    """All generators' states, in the form the stock Trainer reads.
+
+    Args:
+        of_all: of all GPUs, as it expects where a launcher such as torchrun started the process.
+    """
     states = {"python": random.getstate(), "numpy": np.random.get_state(), "cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
+        states["cuda"] = torch.cuda.get_rng_state_all() if of_all else torch.cuda.get_rng_state()
     return states
 
 

@@ -14,6 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.markup import escape
 
+from experiments import distributed
 from experiments.composing import CONF
 from experiments.progress import GOOD, OUTCOMES, Outcome, display
 
@@ -61,7 +62,8 @@ class Sweep(Callback):
         """A single run starts."""
         global _closed
         _closed = None
-        display.start()
+        if distributed.is_first():
+            display.start()
 
     def on_run_end(self, config: DictConfig, **_: Any) -> None:
         """It is over."""

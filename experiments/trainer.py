@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
+from transformers.training_args import ParallelMode
 
 from experiments import distributed
 from experiments.batches import EpochSampler, Rows, Share
@@ -40,7 +41,7 @@ from experiments.run_state import (
     optimizer_state,
     packed,
     put_back,
-    put_back_sharded,
+    put_back_optimizer,
     random_states,
     stored,
     trained,
@@ -50,7 +51,7 @@ from vblora.footprint import Recorder
 from vblora.sharding import is_sharded
 
 TRAINED, BEST, PROGRESS = "trained.safetensors", "best.safetensors", "progress.json"
-SELECTED = "selected.safetensors"
+SELECTED, GENERATORS = "selected.safetensors", "rng_state.pth"
 # A checkpoint is due at the earliest after 20 times the seconds that the last one took: at most 5 %.
 _SAVING_SHARE = 20
 
@@ -84,6 +85,11 @@ class Hooks:
     recorder: Recorder | None = None
 
 
+def noise_seed(seed: int, rank: int, step: int) -> int:
+    """What a process draws a step's noise from, where there are several: a pure function."""
+    return int(np.random.SeedSequence([seed, rank, step]).generate_state(1)[0])
+
+
 class Timetable(TrainerCallback):
     """Says when to evaluate and when to save."""
 
@@ -102,9 +108,8 @@ class Timetable(TrainerCallback):
         """Tell the recorder of selections, if there is one; let each process have noise of its own."""
         if self.trainer.hooks.recorder is not None:
             self.trainer.hooks.recorder.begin(state.global_step)
-        if not distributed.is_first():  # a pure function: so a checkpoint needs no other process's generators
-            drawn = np.random.SeedSequence([args.seed, distributed.rank(), state.global_step])
-            torch.manual_seed(int(drawn.generate_state(1)[0]))
+        if distributed.size() > 1:  # so that a checkpoint needs no generators of all processes
+            torch.manual_seed(noise_seed(args.seed, distributed.rank(), state.global_step))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -260,6 +265,8 @@ class GroupTrainer(Trainer):
         tensors = self._tensors()
         if not distributed.is_first():
             return
+        if distributed.size() > 1 and not all(torch.isfinite(tensor).all() for tensor in tensors[0].values()):
+            self._check(math.nan, "what was learned")  # from a loss that another process had
         try:
             with self.folder.writing(step) as partial:
                 self._fill(partial, *tensors)
@@ -277,7 +284,7 @@ class GroupTrainer(Trainer):
     def _tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
         """Of a checkpoint: what trains, that of the best epoch, the optimiser's state."""
         model, optimizer, _ = self._parts()
-        return trained(model), stored(self.best), optimizer_state(model, optimizer)
+        return trained(model), stored(self.best), optimizer_state(optimizer)
 
     def _fill(
         self, partial: Path, now: dict[str, Tensor], best: dict[str, Tensor], optimizer: dict[str, Any]
@@ -289,15 +296,12 @@ class GroupTrainer(Trainer):
         (partial / OPTIMIZER_NAME).write_bytes(packed(optimizer))
         schedule = self._parts()[2]
         (partial / SCHEDULER_NAME).write_bytes(packed(schedule.state_dict()))
-        (partial / self._of_generators()).write_bytes(packed(random_states()))
+        launched = self.args.parallel_mode == ParallelMode.DISTRIBUTED and distributed.size() == 1
+        (partial / GENERATORS).write_bytes(packed(random_states(of_all=launched)))
         (partial / PROGRESS).write_text(json.dumps(asdict(self.progress)), encoding="utf-8")
         if self.hooks.recorder is not None:
             (partial / SELECTED).write_bytes(safetensors.torch.save(self.hooks.recorder.state()))
         self.state.save_to_json(str(partial / TRAINER_STATE_NAME))
-
-    def _of_generators(self) -> str:
-        """The file of this process's random generators, under the name that the stock Trainer looks for."""
-        return "rng_state.pth" if distributed.size() == 1 else f"rng_state_{distributed.rank()}.pth"
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """Put trained tensors and progress back; the stock Trainer reads the rest with weights_only=True."""
@@ -316,16 +320,16 @@ class GroupTrainer(Trainer):
         self.progress.checkpoint_bytes = num_bytes(folder)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        """The stock way; where each process trains a part, each takes its part of the optimiser's state."""
+        """The stock way, but where each process trains a part, it takes its part of the optimiser's state."""
         if checkpoint is None or not self.in_parts:
             super()._load_optimizer_and_scheduler(checkpoint)
             return
-        model, optimizer, schedule = self._parts()
         state, planned = (
-            torch.load(Path(checkpoint, name), map_location="cpu", weights_only=True)
+            torch.load(Path(checkpoint, name), map_location="cpu", mmap=True, weights_only=True)
             for name in (OPTIMIZER_NAME, SCHEDULER_NAME)
         )
-        put_back_sharded(model, optimizer, state)
+        _, optimizer, schedule = self._parts()
+        put_back_optimizer(optimizer, state)
         schedule.load_state_dict(planned)
 
     def count_seconds(self) -> None:

@@ -124,7 +124,7 @@ def train(
     """
     check_groups(backbone.model, param_groups)
     arguments = _arguments(optim, len(splits["train"]), seed, checkpoint_dir)
-    facts = [identity, arguments.device.type, keep_best, watched is not None, *_several()]
+    facts = [identity, arguments.device.type, keep_best, watched is not None]
     folder = Folder(checkpoint_dir, _identity(facts, backbone, task, splits, param_groups, optim, data, seed))
     watched = watched if distributed.is_first() else None  # they all select the same
     recorder = Recorder(watched, _num_steps(optim, len(splits["train"]))) if watched else None
@@ -291,6 +291,7 @@ def _arguments(optim: OptimConfig, num_train: int, seed: int, folder: Path) -> T
         ddp_broadcast_buffers=False,  # no buffer changes in training
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # DataParallel would replicate the adapter
+    arguments.mixed_precision = "bf16" if arguments.bf16 else "no"  # whatever accelerate's own settings say
     share, rest = divmod(optim.batch_size, distributed.size())
     if rest:
         raise TrainingError(f"batch_size {optim.batch_size} is no multiple of {distributed.size()} processes")
@@ -301,11 +302,6 @@ def _arguments(optim: OptimConfig, num_train: int, seed: int, folder: Path) -> T
     if rest:
         raise TrainingError(f"{share} examples of a process are no multiple of micro_batch_size {rows}")
     return arguments
-
-
-def _several() -> list[int]:
-    """The number of processes if there are several: another one sums and draws noise in another way."""
-    return [distributed.size()] if distributed.size() > 1 else []
 
 
 def _num_steps(optim: OptimConfig, num_train: int) -> int:

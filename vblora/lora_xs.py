@@ -22,6 +22,7 @@ from vblora.encoding import Shapes
 from vblora.errors import AdapterFileError, VBLoRAError
 from vblora.factors import Pairs
 from vblora.once import once
+from vblora.sharding import whole
 from vblora.sites import Site, dense_weight
 
 FINGERPRINT_TOLERANCE = 0.02  # relative; bfloat16 copies of one weight differ by about 0.004
@@ -141,5 +142,5 @@ class LoRAXS(OneRateAdapter):
 
 
 def _site_weight(model: nn.Module, site: Site) -> Tensor:
-    rows = dense_weight(model.get_submodule(site.layer))  # (o, i)
+    rows = whole(dense_weight(model.get_submodule(site.layer)))  # (o, i)
     return rows[site.start : site.start + site.out_features]

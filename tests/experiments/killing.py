@@ -19,6 +19,7 @@ from experiments.checkpoints import Folder
 from experiments.trainer import GroupTrainer
 
 Outcome = dict[str, Any]
+FOUND = ("history", "best_epoch", "scores", "last_scores", "answers", "num_steps", "num_resumes")
 
 
 def die(*_: object) -> None:
@@ -67,8 +68,7 @@ def child(folder: str, found: str, point: str | None, call: int, settings: dict[
     if point:
         kill_at(point, call)
     result = world.run(Path(folder), **settings)
-    names = ("history", "best_epoch", "scores", "last_scores", "answers", "num_steps", "num_resumes")
-    Path(found).write_text(json.dumps({name: getattr(result, name) for name in names}))
+    Path(found).write_text(json.dumps({name: getattr(result, name) for name in FOUND}))
 
 
 def limited_child(folder: str, found: str, limit: int) -> None:

@@ -12,7 +12,9 @@ import killing
 import pytest
 import text_world
 import torch
+import training_world as world
 from killing import Outcome, server
+from transformers import TrainerCallback
 
 from experiments import distributed, pipeline
 from experiments.composing import load
@@ -56,8 +58,25 @@ def train(
     rank: int, folder: str, killed: int | None, point: str | None, call: int, settings: dict[str, Any]
 ) -> None:
     """Train the small model; one of the processes may be killed at a point (see `killing.POINTS`)."""
+    if point and rank == killed:
+        killing.kill_at(point, call)
+    log = Log()
     with distributed.joined():
-        killing.child(folder, f"{folder}.{rank}.json", point if rank == killed else None, call, settings)
+        result = world.run(Path(folder), callbacks=[log], **settings)
+    found = {name: getattr(result, name) for name in killing.FOUND}
+    Path(f"{folder}.{rank}.json").write_text(json.dumps([found, log.kept]))
+
+
+class Log(TrainerCallback):
+    """Keeps what the Trainer logs of training."""
+
+    def __init__(self) -> None:
+        self.kept: list[list[float]] = []
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Keep loss and norm of the gradients: of all, on every process."""
+        if "loss" in logs:
+            self.kept.append([logs["loss"], logs["grad_norm"]])
 
 
 def run_small(rank: int, words: list[str], point: str | None = None, call: int = 1) -> None:
@@ -72,6 +91,6 @@ def run_small(rank: int, words: list[str], point: str | None = None, call: int =
         pipeline.follow(cfg)
 
 
-def outcomes(folder: Path, size: int = 2) -> list[Outcome]:
-    """What each process found."""
+def outcomes(folder: Path, size: int = 2) -> list[tuple[Outcome, list[list[float]]]]:
+    """What each process found, and logged."""
     return [json.loads(Path(f"{folder}.{rank}.json").read_text()) for rank in range(size)]

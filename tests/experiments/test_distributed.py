@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,15 @@ import pytest
 import several
 import small_world
 import text_world
-import training_world as world
-from killing import finish
 
 from experiments import distributed, pipeline, progress
 from experiments.batches import IDLE, EpochSampler, Share
 from experiments.composing import load
 from experiments.config import ConfigError
+from experiments.distributed import LaunchError
 from experiments.progress import Outcome
 from experiments.records import RunRecord, read
+from experiments.trainer import noise_seed
 
 BARE: dict[str, Any] = {"dropout": 0.0, "save_seconds": 0.0}
 CASES: dict[str, dict[str, Any]] = {
@@ -30,25 +31,30 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def together(
-    folder: Path, killed: int | None = None, point: str | None = None, call: int = 1, **settings: Any
+def trained(
+    folder: Path,
+    size: int = 2,
+    killed: int | None = None,
+    point: str | None = None,
+    call: int = 1,
+    **settings: Any,
 ) -> list[int]:
-    """Exit codes of two processes that train the small model, of which one may be killed at a point."""
-    processes = several.start(2, several.train, str(folder), killed, point, call, settings)
-    return several.end(processes)
+    """Exit codes of the processes that train the small model, of which one may be killed at a point."""
+    return several.end(several.start(size, several.train, str(folder), killed, point, call, settings))
 
 
 # Mutations that this finds: `Share` without its rank, idle examples that are learned from, a loss that is
-# divided by one process's own count.
+# divided by one process's own count, gradients that are not averaged.
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_give_the_result_of_one(case: str, tmp_path: Path) -> None:
     settings = {**BARE, **CASES[case]}
-    alone = finish(tmp_path / "alone", **settings)
-    assert together(tmp_path / "two", **settings) == [0, 0]
-    first, second = several.outcomes(tmp_path / "two")
-    for name in ("history", "scores", "answers", "num_steps"):
-        assert first[name] == second[name]
-    assert first["num_steps"] == alone["num_steps"]
+    assert trained(tmp_path / "alone", 1, **settings) == [0]
+    assert trained(tmp_path / "two", **settings) == [0, 0]
+    ((alone, logged),) = several.outcomes(tmp_path / "alone", 1)
+    (first, of_first), (second, of_second) = several.outcomes(tmp_path / "two")
+    assert (first, of_first) == (second, of_second)
+    np.testing.assert_allclose(of_first, logged, rtol=1e-3)  # losses and norms of the gradients
+    assert first["num_steps"] == alone["num_steps"] and len(logged) > 10
     ours, expected = (np.array([row["scores"] for row in found["answers"]]) for found in (first, alone))
     np.testing.assert_allclose(ours, expected, atol=2e-5)
     assert np.ptp(expected) > 0.02, "it would pass with anything"
@@ -58,19 +64,33 @@ def test_two_processes_give_the_result_of_one(case: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(("killed", "point"), [(0, "between manifest and rename"), (1, "before a step")])
 def test_killed_process_costs_nothing(killed: int, point: str, tmp_path: Path) -> None:
     settings = {"save_seconds": 0.0, "epochs": 2}
-    assert together(tmp_path / "unbroken", **settings) == [0, 0]
-    codes = together(tmp_path / "killed", killed, point, 4, **settings)
+    assert trained(tmp_path / "unbroken", **settings) == [0, 0]
+    codes = trained(tmp_path / "killed", 2, killed, point, 4, **settings)
     assert all(codes), "the other one ends too"
-    assert together(tmp_path / "killed", **settings) == [0, 0]
-    unbroken, found = (several.outcomes(tmp_path / name)[0] for name in ("unbroken", "killed"))
+    assert trained(tmp_path / "killed", **settings) == [0, 0]
+    unbroken, found = (several.outcomes(tmp_path / name)[0][0] for name in ("unbroken", "killed"))
     assert found.pop("num_resumes") == 1 and unbroken.pop("num_resumes") == 0
     assert found == unbroken
 
 
-def test_checkpoint_of_another_number_of_processes_is_not_used(tmp_path: Path) -> None:
-    together(tmp_path / "run", 0, "in an evaluation", 1, **BARE)
-    with pytest.warns(UserWarning, match="belongs to other settings"):
-        assert world.run(tmp_path / "run", dropout=0.0).num_resumes == 0
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+def test_another_number_of_processes_goes_on_from_the_checkpoint(
+    before: int, after: int, tmp_path: Path
+) -> None:
+    assert trained(tmp_path / "unbroken", 1, **BARE) == [0]
+    assert all(trained(tmp_path / "run", before, 0, "in an evaluation", 1, **BARE))
+    assert trained(tmp_path / "run", after, **BARE) == [0] * after
+    ((expected, _),) = several.outcomes(tmp_path / "unbroken", 1)
+    found, _ = several.outcomes(tmp_path / "run", 1)[0]
+    assert found["num_resumes"] == 1 and found["num_steps"] == expected["num_steps"]
+    for row, wanted in zip(found["answers"], expected["answers"], strict=True):
+        assert row["scores"] == pytest.approx(wanted["scores"], abs=2e-5)
+
+
+def test_noise_differs_by_process_and_step_and_can_be_had_again() -> None:
+    seeds = [noise_seed(1, rank, step) for rank in range(4) for step in range(50)]
+    assert len({*seeds}) == len(seeds)
+    assert seeds == [noise_seed(1, rank, step) for rank in range(4) for step in range(50)]
 
 
 @pytest.mark.parametrize("size", [2, 3, 8])
@@ -112,14 +132,29 @@ def test_language_model_answers_as_after_one_process_also_sharded(
 
 
 # Mutation that this finds: a checkpoint of parameters that FSDP2 keeps whole after an evaluation.
-def test_sharded_full_fine_tuning_goes_on_where_it_was_killed(words: Callable[..., list[str]]) -> None:
-    asked = ["row=full", "generation.epoch=best", "model.sharded=true", "paths.save_seconds=0"]
-    unbroken = both(words("unbroken", *asked))
-    start = several.start(2, several.run_small, words("killed", *asked), "between manifest and rename", 3)
-    assert all(several.end(start))
-    found = both(words("killed", *asked))
+@pytest.mark.parametrize("sharded_before", ["true", "false"])
+def test_full_fine_tuning_in_parts_goes_on_where_it_was_killed(
+    sharded_before: str, words: Callable[..., list[str]]
+) -> None:
+    asked = ["row=full", "generation.epoch=best", "paths.save_seconds=0"]
+    unbroken = both(words("unbroken", *asked, "model.sharded=true"))
+    start = words("killed", *asked, f"model.sharded={sharded_before}")
+    assert all(several.end(several.start(2, several.run_small, start, "between manifest and rename", 3)))
+    found = both(words("killed", *asked, "model.sharded=true"))
     assert found.circumstances["num_resumes"] == 1
-    assert found.outcome == unbroken.outcome
+    assert found.outcome and unbroken.outcome
+    if sharded_before == "true":
+        assert found.outcome == unbroken.outcome
+    assert found.outcome["last_scores"] == pytest.approx(unbroken.outcome["last_scores"], rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ["lora_all", "lora_xs_all"])
+def test_other_adapters_train_on_a_sharded_model(row: str, words: Callable[..., list[str]]) -> None:
+    one = pipeline.run(load(words("one", f"row={row}")))
+    sharded = both(words("sharded", f"row={row}", "model.sharded=true"))
+    assert sharded.outcome and one.outcome
+    assert sharded.outcome["last_scores"] == pytest.approx(one.outcome["last_scores"], rel=1e-5)
 
 
 def both(asked: list[str]) -> RunRecord:
@@ -142,6 +177,25 @@ def test_failure_of_another_than_the_first_is_told_with_its_number(
     progress.follow(Outcome("glue/cola/x/full-full/seed0", "failed", "out of memory"))
     assert capsys.readouterr().err == "process 3 of 4: failed  glue/cola/x/full-full/seed0  out of memory\n"
     assert progress.display.failures()
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE is 2, but 1 found each other"),
+        ({"ACCELERATE_USE_FSDP": "true"}, "ACCELERATE_USE_FSDP is set"),
+    ],
+)
+def test_processes_that_do_not_find_each_other_are_refused(
+    told: dict[str, str], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(
+        "accelerate.PartialState", lambda **_: SimpleNamespace(num_processes=1, process_index=0)
+    )
+    with pytest.raises(LaunchError, match=problem), distributed.joined():
+        raise AssertionError("it would train a part of each batch")
 
 
 @pytest.mark.slow

@@ -1,10 +1,16 @@
 """A model, a tokenizer and a task small enough to train in a second, for the tests of training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification
+from transformers import (
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+    TrainerCallback,
+)
 
 from experiments.config import DataConfig, OptimConfig
 from experiments.data.examples import Example, Splits
@@ -103,6 +109,7 @@ def run(
     data: dict[str, object] | None = None,
     num_train: int = 50,
     dropout: float = 0.1,
+    callbacks: Sequence[TrainerCallback] = (),
     **optim: object,
 ) -> TrainResult:
     """Train the small model on the small task."""
@@ -110,7 +117,7 @@ def run(
     glue = GlueTask(task, config)
     base = backbone(glue.num_labels, seed, dropout)
     settings = groups(base.model, lr), optim_config(**optim), config
-    where = {"checkpoint_dir": folder, "save_seconds": save_seconds}
+    where = {"checkpoint_dir": folder, "save_seconds": save_seconds, "callbacks": callbacks}
     return train(base, glue, splits(task, num_train), *settings, seed=seed, **where)
 
 
