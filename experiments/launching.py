@@ -14,6 +14,8 @@ from hydra.errors import CompactHydraException
 from experiments import storage
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+SENTENCE = {"UncompletedJobError": 2}
+"""Lines of an error's first sentence, where it has several; in submitit's second is a lost job's state."""
 
 
 @contextlib.contextmanager
@@ -35,9 +37,10 @@ def in_words() -> Iterator[None]:
 
 
 def _told(error: Exception) -> str:
-    """The error as it is worded if it is Hydra's on a configuration, else its first line and its kind."""
+    """The error as it is worded if it is Hydra's on a configuration, else its first sentence and its kind."""
     if isinstance(error, CompactHydraException):
         return "\n".join(filter(None, [str(error), str(error.__cause__ or "")]))
-    text, _, rest = storage.told(error).partition("\n")
+    lines, kind = storage.told(error).split("\n"), type(error).__name__
+    first, rest = lines[: SENTENCE.get(kind, 1)], lines[SENTENCE.get(kind, 1) :]
     more = f"; {FULL_ERROR}=1 shows all of it" if rest or not isinstance(error, OSError) else ""
-    return f"it broke off: {type(error).__name__}: {text}{more}"
+    return f"it broke off: {kind}: {' '.join(first)}{more}"
