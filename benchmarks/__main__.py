@@ -61,7 +61,9 @@ MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
     "watching": lambda given: watching.measure(given.rounds),
     "sizes": lambda given: sizes.measure(),
     "stores": lambda given: stores.measure(given.rounds),
-    "soak": lambda given: soak.measure(given.runs, given.workers, given.every_seconds, given.seed),
+    "soak": lambda given: soak.measure(
+        given.folder, given.runs, given.workers, given.every_seconds, given.seed
+    ),
     "batching": lambda given: batching.measure(given.data, given.vocabulary, given.rounds, given.texts),
     "answering": lambda given: answering.measure(given.model, given.data, given.rounds, given.prompts),
     "grading": lambda given: grading.measure(given.data, given.rounds, given.workers, given.answers),
@@ -124,8 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     about["grading"].add_argument("--answers", type=int, help="about so many; all without it")
     about["soak"].add_argument("--runs", type=int, default=200, help="of each of the two sweeps")
     about["soak"].add_argument("--workers", type=int, default=4, help="processes of a sweep")
+    about["soak"].add_argument("--folder", type=Path, help="of both sweeps, to be kept; a new one without it")
     text = "from the begin of work to a kill, on average"
-    about["soak"].add_argument("--every-seconds", type=float, default=6.0, help=text)
+    about["soak"].add_argument("--every-seconds", type=float, default=20.0, help=text)
     about["soak"].add_argument("--seed", type=int, default=0, help="of who is killed, and when")
     commands.add_parser("pages", help="make tables and figures of docs/ anew from benchmarks/results/")
     return parser

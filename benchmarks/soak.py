@@ -21,14 +21,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks import processes, results
 from benchmarks.processes import Group
 from experiments import pretraining, records
+from experiments.records import RunRecord
 from experiments.report import running
 
 Seen = TypeVar("Seen")
@@ -79,20 +81,23 @@ class Sweep:
         """What its processes say."""
         return self.folder / "log.txt"
 
+    @property
+    def settings(self) -> list[str]:
+        """The words that all its runs share."""
+        return [f"scale={SCALE}", *SHORT, f"paths.results={self.records}", f"paths.cache={self.cache}"]
+
+    @property
+    def axes(self) -> dict[str, Sequence[object]]:
+        """The values that its runs combine."""
+        rows, tasks = next(size for size in SIZES if self.runs % (size[0] * size[1]) == 0)
+        return {"row": ROWS[:rows], "task": TASKS[:tasks], "seed": range(self.runs // (rows * tasks))}
+
     def start(self) -> contextlib.AbstractContextManager[Group]:
         """Start it; afterwards no process of it is left."""
-        rows, tasks = next(size for size in SIZES if self.runs % (size[0] * size[1]) == 0)
-        axes = {"row": ROWS[:rows], "task": TASKS[:tasks], "seed": range(self.runs // (rows * tasks))}
-        return processes.started(
-            [
-                *(sys.executable, "-m", "experiments.run", "-m", f"scale={SCALE}", *SHORT),
-                *(f"paths.results={self.records}", f"paths.cache={self.cache}"),
-                *("launcher=joblib", f"hydra.launcher.n_jobs={self.workers}"),
-                *(f"{axis}={','.join(map(str, values))}" for axis, values in axes.items()),
-            ],
-            self.log,
-            environment(),
-        )
+        axes = (f"{axis}={','.join(map(str, values))}" for axis, values in self.axes.items())
+        launcher = ("launcher=joblib", f"hydra.launcher.n_jobs={self.workers}")
+        command = [sys.executable, "-m", "experiments.run", "-m", *self.settings, *launcher, *axes]
+        return processes.started(command, self.log, environment())
 
     def last_words(self, begin: int) -> str:
         """The log from a place on."""
@@ -133,18 +138,21 @@ class Killer:
         return True
 
 
-def measure(runs: int, workers: int, seconds: float, seed: int) -> dict[str, Any]:
-    """Both sweeps and what became of them."""
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        return compare(Path(folder), runs, workers, seconds, seed)
+def measure(folder: Path | None, runs: int, workers: int, seconds: float, seed: int) -> dict[str, Any]:
+    """Both sweeps and what became of them, in a folder that is kept, or in one that goes in the end."""
+    if folder is not None:
+        return compare(folder.resolve(), runs, workers, seconds, seed)
+    with tempfile.TemporaryDirectory(prefix="soak-") as made:
+        return compare(Path(made), runs, workers, seconds, seed)
 
 
 def compare(folder: Path, runs: int, workers: int, seconds: float, seed: int) -> dict[str, Any]:
-    """Both sweeps in a folder; a backbone that lies in its `cache` is used."""
+    """Both sweeps in a folder; the backbone and the undisturbed runs that are there already are not repeated."""
     alone, killed = (Sweep(folder / name, runs, workers) for name in ("alone", "killed"))
     backbones = pretraining.tiny_backbone(folder / "cache").parent
+    shutil.rmtree(killed.folder, ignore_errors=True)  # its kills are counted from the first run on
     for sweep in (alone, killed):
-        shutil.copytree(backbones, sweep.cache / "backbones")
+        shutil.copytree(backbones, sweep.cache / "backbones", dirs_exist_ok=True)
     facts = {
         "left alone": undisturbed(alone),
         "killed again and again": disturbed(killed, Killer(random.Random(seed), seconds)),
@@ -159,11 +167,10 @@ def undisturbed(sweep: Sweep) -> dict[str, float]:
     Raises:
         SoakError: it did not end in order.
     """
-    begin = time.perf_counter()
     with sweep.start() as group:
         if group.first.wait():
             raise SoakError(f"a sweep that was left alone failed: {sweep.last_words(-2000)}")
-    return {"starts": 1, "minutes": _minutes(begin), **found(sweep)}
+    return {"starts": 1, **found(sweep)}
 
 
 def disturbed(sweep: Sweep, killer: Killer) -> dict[str, float]:
@@ -172,7 +179,7 @@ def disturbed(sweep: Sweep, killer: Killer) -> dict[str, float]:
     Raises:
         SoakError: it ends early though nothing was killed, or does not say what to do.
     """
-    begin, starts, ends, torn = time.perf_counter(), 0, 0, 0
+    starts, ends, torn = 0, 0, 0
     while ends < MOST_ENDS:
         starts, said = starts + 1, sweep.log.stat().st_size if sweep.log.exists() else 0
         with sweep.start() as group:
@@ -181,7 +188,7 @@ def disturbed(sweep: Sweep, killer: Killer) -> dict[str, float]:
         torn += len(records.find([sweep.records], SCALE).problems)
         if status == 0:
             counts = {name: killer.counts[name] for name in ("workers killed", "sweeps killed")}
-            return {"starts": starts, "minutes": _minutes(begin), **found(sweep), **counts, "torn": torn}
+            return {"starts": starts, **found(sweep), **counts, "torn": torn}
         if hit and status > 0 and ADVICE not in sweep.last_words(said):
             raise SoakError(f"it lost a worker and does not say what to do: {sweep.last_words(said)}")
         ends = 0 if hit else ends + 1
@@ -189,11 +196,14 @@ def disturbed(sweep: Sweep, killer: Killer) -> dict[str, float]:
 
 
 def found(sweep: Sweep) -> dict[str, float]:
-    """Runs that are finished, that were run twice, and that were continued from a checkpoint; how often."""
+    """Minutes from the first start of a run that stands to the last end; runs that are finished, that were run
+    twice, and that were continued from a checkpoint, and how often.
+    """
     done = [record for record in records.find([sweep.records], SCALE).records if record.outcome is not None]
     resumes = [record.circumstances["num_resumes"] for record in done]
     told = Counter(re.findall(r"^success +(\S+)", sweep.log.read_text(encoding="utf-8"), re.MULTILINE))
     return {
+        "minutes": _minutes(done),
         "finished": len(done),
         "run twice": sum(count > 1 for count in told.values()),
         "continued": sum(map(bool, resumes)),
@@ -285,5 +295,9 @@ def _at_work(cache: Path, group: Group) -> list[int]:
     return sorted({holder.pid for holder in holders if holder is not None} & {*group.members()})
 
 
-def _minutes(begin: float) -> float:
-    return round((time.perf_counter() - begin) / 60, 1)
+def _minutes(done: Sequence[RunRecord]) -> float:
+    starts, ends = (
+        [datetime.fromisoformat(record.circumstances[when]) for record in done]
+        for when in ("started_at", "finished_at")
+    )
+    return round((max(ends) - min(starts)).total_seconds() / 60, 1)
