@@ -147,7 +147,7 @@ def measure(folder: Path | None, runs: int, workers: int, seconds: float, seed: 
 
 
 def compare(folder: Path, runs: int, workers: int, seconds: float, seed: int) -> dict[str, Any]:
-    """Both sweeps in a folder; the backbone and the undisturbed runs that are there already are not repeated."""
+    """Both sweeps in a folder; a backbone and undisturbed runs that are there already are not repeated."""
     alone, killed = (Sweep(folder / name, runs, workers) for name in ("alone", "killed"))
     backbones = pretraining.tiny_backbone(folder / "cache").parent
     shutil.rmtree(killed.folder, ignore_errors=True)  # its kills are counted from the first run on
@@ -196,8 +196,11 @@ def disturbed(sweep: Sweep, killer: Killer) -> dict[str, float]:
 
 
 def found(sweep: Sweep) -> dict[str, float]:
-    """Minutes from the first start of a run that stands to the last end; runs that are finished, that were run
-    twice, and that were continued from a checkpoint, and how often.
+    """What log and records say of a sweep's runs.
+
+    Returns:
+        Minutes from the first start to the last end; how many are finished, were run twice, and were continued
+        from a checkpoint, and how often.
     """
     done = [record for record in records.find([sweep.records], SCALE).records if record.outcome is not None]
     resumes = [record.circumstances["num_resumes"] for record in done]
