@@ -199,8 +199,8 @@ def found(sweep: Sweep) -> dict[str, float]:
     """What log and records say of a sweep's runs.
 
     Returns:
-        Minutes from the first start to the last end; how many are finished, were run twice, and were continued
-        from a checkpoint, and how often.
+        Minutes from the first start to the last end; how many are finished, were run twice, and went on from
+        a checkpoint; how often they did.
     """
     done = [record for record in records.find([sweep.records], SCALE).records if record.outcome is not None]
     resumes = [record.circumstances["num_resumes"] for record in done]

@@ -13,9 +13,10 @@ import fake_slurm
 import pytest
 import yaml
 from small_world import make
+from submitit.core.utils import UncompletedJobError
 from sweeping import PROJECT, Sweep, outcomes, started, wait_for, words
 
-from experiments import claims, locks, pipeline, records
+from experiments import claims, launching, locks, pipeline, records
 from experiments.composing import load
 
 SETTINGS = yaml.safe_load((PROJECT / "conf/launcher/slurm.yaml").read_text())["hydra"]["launcher"]
@@ -133,6 +134,15 @@ def test_slurm_job_that_ends_early_is_told_and_the_same_command_goes_on(
         assert sweep.ended() == 0, sweep.said()
     assert resumes(tmp_path) == 1
     assert outcomes(tmp_path / "runs") == alone(world, tmp_path / "alone", *LONG)
+
+
+def test_error_of_a_lost_job_is_told_with_its_state(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), launching.in_words():
+        raise UncompletedJobError(
+            "Job 1 with path a\nhas not produced any output (state: NODE_FAIL)\nits log"
+        )
+    told = capsys.readouterr().err
+    assert "Job 1 with path a has not produced any output (state: NODE_FAIL); HYDRA_FULL_ERROR=1" in told
 
 
 def says(sweep: Sweep, ending: str) -> None:
