@@ -1,4 +1,4 @@
-"""How Hydra's own end is told: in a line that says what to do, where it would print a traceback.
+"""What launchers need to be told, and how Hydra's own end is told: in a line, where it would be a traceback.
 
 The jobs of a sweep tell their errors themselves, so what arrives here is a launcher's: a worker that was
 killed, a scheduler that is not there, a disk that is full.
@@ -16,6 +16,21 @@ from experiments import storage
 FULL_ERROR = "HYDRA_FULL_ERROR"
 SENTENCE = {"UncompletedJobError": 2}
 """Lines of an error's first sentence, where it has several; in submitit's second is a lost job's state."""
+
+LOKY = "joblib.externals.loky.process_executor"
+GROWTH = 8 * 2**30
+"""Bytes that a worker of joblib may grow by after its first job."""
+
+
+def let_worker_grow() -> None:
+    """Keep joblib from replacing this process, if it is a worker of its, as soon as it holds 300 MB more.
+
+    It holds that much more after its first run, where its first job was finished before and imported nothing.
+    The worker in its place would import torch and all else once more: 10 s of a core, at each sweep that goes
+    on, for each worker. joblib has no setting for the bound.
+    """
+    if LOKY in sys.modules:
+        sys.modules[LOKY]._MAX_MEMORY_LEAK_SIZE = GROWTH  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager

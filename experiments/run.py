@@ -79,6 +79,7 @@ def _record(cfg: Config) -> str:
 
 def job(composed: DictConfig) -> None:
     """What Hydra calls for each job."""
+    launching.let_worker_grow()
     about = HydraConfig.get()
     sweep_dir = Path(about.sweep.dir) if about.mode == RunMode.MULTIRUN else None
     progress.report(attempt(composed), sweep_dir)
@@ -94,7 +95,7 @@ def main() -> None:
         print(ConfigError(problems), file=sys.stderr)
         sys.exit(1)
     composing.register()
-    # joblib starts a fresh worker where one has grown by 300 MB between jobs; nothing is lost by it.
+    # joblib starts a fresh worker where one has grown very large between jobs; nothing is lost by it.
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
     try:
         with launching.in_words():
