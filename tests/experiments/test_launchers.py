@@ -7,9 +7,12 @@ conf/launcher/slurm.yaml a job at its time limit ended with a record of status f
 import os
 import re
 import signal
+import sys
+import time
 from pathlib import Path
 
 import fake_slurm
+import joblib
 import pytest
 import yaml
 from small_world import make
@@ -134,6 +137,19 @@ def test_slurm_job_that_ends_early_is_told_and_the_same_command_goes_on(
         assert sweep.ended() == 0, sweep.said()
     assert resumes(tmp_path) == 1
     assert outcomes(tmp_path / "runs") == alone(world, tmp_path / "alone", *LONG)
+
+
+def test_worker_that_grows_after_its_first_job_is_kept() -> None:
+    """Its first job needs nothing, as where a run is skipped, and the next 400 MB, as imports do."""
+
+    def job(number: int) -> int:  # in here, so that a worker need not import this file
+        launching.let_worker_grow()
+        if number >= 2:
+            sys.kept = b"x" * (400 * 2**20)  # type: ignore[attr-defined]
+            time.sleep(1.1)  # joblib looks at a worker once a second
+        return os.getpid()
+
+    assert len({*joblib.Parallel(n_jobs=2, batch_size=1)(joblib.delayed(job)(n) for n in range(7))}) == 2
 
 
 def test_error_of_a_lost_job_is_told_with_its_state(capsys: pytest.CaptureFixture[str]) -> None:
