@@ -5,8 +5,8 @@ is left alone. Of the other, once work has begun, a worker drawn from those at w
 seconds, or now and then all its processes at once, as where a node is lost; the same command then goes on,
 until it ends in order. Outcomes, files and tables of both must be the same to the byte.
 
-joblib ends a whole sweep with a worker that dies. So each kill means another start, of some 35 seconds on two
-cores, which four workers spend on importing torch and transformers.
+joblib ends a whole sweep with a worker that dies. So each kill means another start, of about a minute on two
+shared cores, in which Hydra composes every run and four workers import torch and transformers.
 """
 
 import contextlib
