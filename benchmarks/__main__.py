@@ -1,6 +1,6 @@
 """The command line: measure, save the result under the machine's name, print its table.
 
-    python -m benchmarks                      # all that needs no data, one after another
+    python -m benchmarks                      # all that needs no data and takes minutes, one after another
     python -m benchmarks features             # what works, ours and PEFT's
     python -m benchmarks operators
     python -m benchmarks composition
@@ -10,6 +10,7 @@
     python -m benchmarks watching
     python -m benchmarks sizes
     python -m benchmarks stores
+    python -m benchmarks soak                 # a sweep that is killed again and again; half an hour
     python -m benchmarks batching --data DATA --vocabulary VOCABULARY
     python -m benchmarks answering --data DATA --model MODEL
     python -m benchmarks grading --data DATA
@@ -44,6 +45,7 @@ from benchmarks import (
     presets,
     results,
     sizes,
+    soak,
     steps,
     stores,
     watching,
@@ -59,12 +61,16 @@ MEASURES: Mapping[str, Callable[[argparse.Namespace], Mapping[str, Any]]] = {
     "watching": lambda given: watching.measure(given.rounds),
     "sizes": lambda given: sizes.measure(),
     "stores": lambda given: stores.measure(given.rounds),
+    "soak": lambda given: soak.measure(
+        given.folder, given.runs, given.workers, given.every_seconds, given.seed
+    ),
     "batching": lambda given: batching.measure(given.data, given.vocabulary, given.rounds, given.texts),
     "answering": lambda given: answering.measure(given.model, given.data, given.rounds, given.prompts),
     "grading": lambda given: grading.measure(given.data, given.rounds, given.workers, given.answers),
 }
-SETTINGS = ("preset", "rounds", "texts", "prompts", "answers")
-COUNTED = {"features", "memory", "operators", "sizes"}  # nothing is timed
+SETTINGS = ("preset", "rounds", "texts", "prompts", "answers", "every_seconds", "seed")
+COUNTED = {"features", "memory", "operators", "sizes", "soak"}  # no sides are timed in turn
+ON_DEMAND = {"soak"}  # it needs no data, but half an hour
 WITHOUT_DATA = (
     "features",
     "operators",
@@ -106,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     about = {name: commands.add_parser(name) for name in MEASURES}
     for command in about.values():
         command.add_argument("--threads", type=int, default=1, help="of torch")
-    for name in set(MEASURES) - set(WITHOUT_DATA):
+    for name in set(MEASURES) - set(WITHOUT_DATA) - ON_DEMAND:
         about[name].add_argument("--data", type=Path, required=True, help="folder of the data sets' folders")
     for name in set(MEASURES) - COUNTED:
         about[name].add_argument("--rounds", type=int, default=5, help="times that each side is counted")
@@ -118,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
     about["answering"].add_argument("--prompts", type=int, default=64, help="that are answered")
     about["grading"].add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     about["grading"].add_argument("--answers", type=int, help="about so many; all without it")
+    about["soak"].add_argument("--runs", type=int, default=200, help="of each of the two sweeps")
+    about["soak"].add_argument("--workers", type=int, default=4, help="processes of a sweep")
+    about["soak"].add_argument("--folder", type=Path, help="of both sweeps, to be kept; a new one without it")
+    text = "from the begin of work to a kill, on average"
+    about["soak"].add_argument("--every-seconds", type=float, default=20.0, help=text)
+    about["soak"].add_argument("--seed", type=int, default=0, help="of who is killed, and when")
     commands.add_parser("pages", help="make tables and figures of docs/ anew from benchmarks/results/")
     return parser
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks import drawing, results
 
-PAGES = ("README.md", "docs/beside-peft.md", "docs/speed.md", "docs/storing.md")
+PAGES = ("README.md", "docs/beside-peft.md", "docs/speed.md", "docs/storing.md", "docs/sweeps.md")
 FIGURES = Path("docs/figures")
 
 

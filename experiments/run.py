@@ -91,6 +91,7 @@ def _record(cfg: Config) -> str:
 
 def job(composed: DictConfig) -> None:
     """What Hydra calls for each job."""
+    launching.let_worker_grow()
     about = HydraConfig.get()
     outcome = attempt(composed)
     if not distributed.is_first():
@@ -122,7 +123,7 @@ def main() -> None:
     if {"-m", "--multirun"} & set(words):
         _require_one_process()
     composing.register()
-    # joblib starts a fresh worker where one has grown by 300 MB between jobs; nothing is lost by it.
+    # joblib starts a fresh worker where one has grown very large between jobs; nothing is lost by it.
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
     try:
         with launching.in_words():

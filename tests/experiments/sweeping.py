@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +50,10 @@ class Sweep:
 
 
 @contextmanager
-def started(log: Path, *command: str) -> Iterator[Sweep]:
+def started(log: Path, *command: str, variables: Mapping[str, str] | None = None) -> Iterator[Sweep]:
     """Start a sweep; in the end it and every process that it started are gone."""
-    environment = {"PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])}
+    path = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
+    environment = {"PYTHONPATH": path, **(variables or {})}
     with processes.started([sys.executable, "-m", "experiments.run", *command], log, environment) as group:
         yield Sweep(group, log)
 
