@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     about["soak"].add_argument("--workers", type=int, default=4, help="processes of a sweep")
     about["soak"].add_argument("--folder", type=Path, help="of both sweeps, to be kept; a new one without it")
     text = "from the begin of work to a kill, on average"
-    about["soak"].add_argument("--every-seconds", type=float, default=20.0, help=text)
+    about["soak"].add_argument("--every-seconds", type=float, default=12.0, help=text)
     about["soak"].add_argument("--seed", type=int, default=0, help="of who is killed, and when")
     commands.add_parser("pages", help="make tables and figures of docs/ anew from benchmarks/results/")
     return parser
