@@ -58,7 +58,7 @@ GRID = trap 'exit 130' INT; status=0; for sweep in "$(GRID_OF)" $(ALSO_$(FAMILY)
 REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math reproduce-ablations
 
 .PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status retry-failed tables figures claims \
-	page check check-results scripts dashboard wandb-dashboard wandb-tables docs docs-serve wheel clean
+	page check check-results scripts dashboard wandb-dashboard wandb-search wandb-tables docs docs-serve wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -143,6 +143,9 @@ dashboard: $(ENVIRONMENT)  ## look at offline runs in the terminal; RUN='part of
 
 wandb-dashboard: $(ENVIRONMENT)  ## make a workspace and a report of FAMILY and SCALE in W&B; ENTITY=…, PROJECT=…
 	@$(RUN) -m experiments.dashboards create $(DASHBOARD)
+
+wandb-search: $(ENVIRONMENT)  ## make a sweep of W&B for the learning rates of one run: ARGS='row=vblora_qv task=cola'
+	@$(RUN) -m experiments.dashboards search $(if $(ENTITY),--entity $(ENTITY)) $(if $(PROJECT),--project $(PROJECT)) $(ARGS)
 
 wandb-tables: $(ENVIRONMENT)  ## log the tables of SCALE as an artifact of W&B; ARGS=--online uploads it at once
 	@$(RUN) -m experiments.dashboards publish $(DASHBOARD) $(patsubst paths.cache=%,--cache %,$(ARGS))

@@ -149,7 +149,7 @@ def work(cfg: Config) -> Parts:
         claims.leave_adapter(cfg, ready.method.save)
         footprint = _footprint(cfg, result)
         rows, answered = _answers(cfg, ready, result)
-        header = {"family": task.family, "task": task.name, "metric": _metric(task), "version": task.version}
+        header = {"family": task.family, "task": task.name, "metric": metric(task), "version": task.version}
         header |= task.header() if isinstance(task, TextTask) else {}
         digest = answers.write(claims.new_answers_path(cfg), header, rows)
         outcome = {
@@ -263,7 +263,7 @@ def _footprint(cfg: Config, result: TrainResult) -> str | None:
     return None if found is None else claims.leave_footprint(cfg, partial(footprint_file.save, found))
 
 
-def _metric(task: tasks.Task) -> str:
+def metric(task: tasks.Task) -> str:
     """The score that sums up a run."""
     return task.main if isinstance(task, TextTask) else task.metric
 

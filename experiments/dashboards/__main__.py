@@ -3,6 +3,7 @@
 open      offline runs in the terminal; `make dashboard`
 create    a workspace and a report in your W&B entity; `make wandb-dashboard ENTITY=… PROJECT=…`
 publish   a scale's tables and figures as an artifact of W&B
+search    a sweep of W&B that searches a run's learning rates; `make wandb-search ARGS='row=… task=…'`
 """
 
 import argparse
@@ -10,12 +11,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.config import ConfigError
 from experiments.dashboards import viewer
 from experiments.dashboards.errors import DashboardError
 from experiments.families import FAMILIES
 from experiments.report import scales
 
-# `create` and `publish` need wandb, `create` wandb-workspaces too: imported when called.
+# All but `open` need wandb, `create` wandb-workspaces too: imported when called.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         status: int = args.call(args)
-    except DashboardError as error:
+    except (DashboardError, ConfigError) as error:
         print(error, file=sys.stderr)
         return 1
     return status
@@ -46,12 +48,19 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--cache", default=".cache", type=Path, help="of the runs (default: %(default)s)"
         )
-    for command in (creates, publishes):
+    searches = words.add_parser("search", help="a sweep of W&B that searches a run's learning rates")
+    searches.add_argument(
+        "words", nargs="+", help="of one run: scale=minilm row=vblora_qv task=cola seed=100"
+    )
+    searches.add_argument("--runs", default=50, type=int, help="at most (default: %(default)s)")
+    for command in (creates, publishes, searches):
         command.add_argument("--entity", default="", help="user or team (default: yours)")
         command.add_argument("--project", default="vblora", help="default: %(default)s")
+    for command in (creates, publishes):
         command.add_argument("--family", choices=[*FAMILIES], default="glue", help="default: %(default)s")
         command.add_argument("--scale", default="tiny", help="as for `make` (default: %(default)s)")
-    for command, call in ((shows, _open), (creates, _create), (publishes, _publish)):
+    calls = ((shows, _open), (creates, _create), (publishes, _publish), (searches, _search))
+    for command, call in calls:
         command.set_defaults(call=call)
     return top
 
@@ -81,6 +90,16 @@ def _publish(args: argparse.Namespace) -> int:
     scale = scales.find(args.family, args.scale).name
     files = publishing.publish(scale, args.tables, args.figures, args.cache, **where)
     print(f"scale {scale}: {len(files)} files in the artifact report.{scale}")
+    return 0
+
+
+def _search(args: argparse.Namespace) -> int:
+    try:
+        from experiments.dashboards import searching
+    except ImportError as error:
+        raise DashboardError(f"{error}; pip install 'vblora[experiments]'") from error
+    agent = searching.create(args.words, args.entity, args.project, args.runs)
+    print(f"Start as many agents as you have devices, here, in this environment: {agent}")
     return 0
 
 

@@ -16,15 +16,26 @@ TITLES = {"project-view": "workspace", "runs": "report"}
 
 
 class Served(ThreadingHTTPServer):
-    """Holds the projects that exist, and the views that were sent, by kind."""
+    """Holds the projects that exist, the views that were sent, by kind, and the sweeps."""
 
     def __init__(self, projects: tuple[str, ...], allowed: bool) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.projects, self.allowed = list(projects), allowed
         self.views: dict[str, dict[str, Any]] = {}
+        self.sweeps: list[dict[str, Any]] = []
 
     def answer(self, query: str, given: dict[str, Any]) -> dict[str, Any]:
         """The data of one GraphQL request."""
+        if "upsertSweep" in query:
+            self.sweeps.append(given)
+            project = {
+                "id": "1",
+                "name": given["projectName"],
+                "entity": {"id": "1", "name": given["entityName"]},
+            }
+            return {
+                "upsertSweep": {"sweep": {"name": "s1", "project": project}, "configValidationWarnings": []}
+            }
         if "upsertView" in query:
             self.views[TITLES[given["type"]]] = given
             project = {"id": "1", "name": given["projectName"], "entityName": given["entityName"]}

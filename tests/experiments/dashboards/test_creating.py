@@ -16,13 +16,14 @@ from .served import Served, serving
 KEY = "0" * 40
 
 
-def create(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Call the command as a user does, with no login but the one given."""
+def create(
+    folder: Path, *words: str, command: str = "create", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Call a command as a user does, with no login but the one given."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
     own = kept | {"HOME": str(folder), "NETRC": str(folder / "none"), "WANDB_CONFIG_DIR": str(folder)}
-    command = [sys.executable, "-m", "experiments.dashboards", "create", *words]
     return subprocess.run(
-        command,
+        [sys.executable, "-m", "experiments.dashboards", command, *words],
         env=own | environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -32,10 +33,10 @@ def create(folder: Path, *words: str, **environment: str) -> subprocess.Complete
     )
 
 
-def created(server: Served, folder: Path, *words: str) -> list[str]:
+def created(server: Served, folder: Path, *words: str, command: str = "create") -> list[str]:
     """The lines of a call that succeeds."""
     url = f"http://127.0.0.1:{server.server_port}"
-    done = create(folder, *words, WANDB_BASE_URL=url, WANDB_API_KEY=KEY)
+    done = create(folder, *words, command=command, WANDB_BASE_URL=url, WANDB_API_KEY=KEY)
     assert done.returncode == 0, done.stderr
     return done.stdout.replace(url, "URL").splitlines()
 
