@@ -1,6 +1,7 @@
 """Checks of results: records fit the schema, and each cell of a table traces to records."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -70,7 +71,7 @@ def _answer_problems(record: RunRecord, roots: Sequence[Path]) -> Iterator[str]:
             yield f"{answers}: not the answers that the record was graded from"
             continue
         again, kept = grading.grade(grading.read(answers)), record.outcome["scores"]
-        if _comparable(again, kept) != _comparable(kept, again):
+        if not _same(_comparable(again, kept), _comparable(kept, again)):
             yield f"{answers}: graded again it gives {again}, the record says {kept}"
 
 
@@ -88,6 +89,13 @@ def _footprint_problems(record: RunRecord, roots: Sequence[Path]) -> Iterator[st
 def _comparable(scores: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     """Scores without those that only some machines can give, unless the others have them too."""
     return {name: score for name, score in scores.items() if name in others or name not in columns.OPTIONAL}
+
+
+def _same(scores: Mapping[str, float], others: Mapping[str, float]) -> bool:
+    """Whether scores are equal but for their last digits: processors add up in other orders."""
+    return scores.keys() == others.keys() and all(
+        math.isclose(score, others[name], rel_tol=1e-9, abs_tol=1e-12) for name, score in scores.items()
+    )
 
 
 def _holds(path: Path, record: RunRecord) -> bool:
