@@ -33,7 +33,7 @@ SECTIONS = {
     "## Text generation": ["scale=e2e/paper", "row=vblora_all"],
     "## Instruction tuning": ["scale=instruct/paper", "row=lora_all", "data.root=."],
     "## Mathematical reasoning": ["scale=math/paper", "row=lora_all"],
-    "## On several GPUs": ["scale=math/paper", "model=mistral_7b", "row=full"],
+    "## On several GPUs": ["scale=math/paper", "model=mistral_7b", "row=full", "data.held_out=100"],
 }
 GLUE = ["scale=paper", "row=vblora_qv", "task=mrpc"]
 
