@@ -33,6 +33,7 @@ def run(tmp_path: Path, *words: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_steps_are_timed_and_their_memory_found_on_every_side(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def test_places_a_token_by_hand() -> None:
     assert batching.places_a_token(lengths, forwards, "fixed") == 3 * 512 / 9
 
 
+@pytest.mark.slow
 def test_batching_measures_padding_and_logits(
     tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

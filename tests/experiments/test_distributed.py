@@ -73,7 +73,7 @@ def test_killed_process_costs_nothing(killed: int, point: str, tmp_path: Path) -
     assert found == unbroken
 
 
-@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+@pytest.mark.parametrize(("before", "after"), [(2, 1), pytest.param(1, 2, marks=pytest.mark.slow)])
 def test_another_number_of_processes_goes_on_from_the_checkpoint(
     before: int, after: int, tmp_path: Path
 ) -> None:
@@ -132,7 +132,7 @@ def test_language_model_answers_as_after_one_process_also_sharded(
 
 
 # Mutation that this finds: a checkpoint of parameters that FSDP2 keeps whole after an evaluation.
-@pytest.mark.parametrize("sharded_before", ["true", "false"])
+@pytest.mark.parametrize("sharded_before", ["true", pytest.param("false", marks=pytest.mark.slow)])
 def test_full_fine_tuning_in_parts_goes_on_where_it_was_killed(
     sharded_before: str, words: Callable[..., list[str]]
 ) -> None:

@@ -99,9 +99,8 @@ def slurm_sweep(world: Path, tmp_path: Path, *more: str) -> tuple[Path, list[str
     return tmp_path / "log", plain
 
 
-@pytest.mark.parametrize(
-    "minutes", [1, pytest.param(720, marks=pytest.mark.slow)], ids=["time limit", "preempted"]
-)
+@pytest.mark.parametrize("minutes", [1, 720], ids=["time limit", "preempted"])
+@pytest.mark.slow
 def test_slurm_job_that_is_stopped_goes_on_from_its_checkpoint(
     minutes: int, world: Path, tmp_path: Path
 ) -> None:

@@ -197,6 +197,7 @@ print("status", record.status, record.error)
 
 
 # Fails if a call of transformers' own callback to W&B is not guarded: the run then ends as failed.
+@pytest.mark.slow
 def test_run_goes_on_when_the_service_of_wandb_dies_in_it(tmp_path: Path) -> None:
     words = overrides(make(tmp_path / "world"), tmp_path, "vblora", "qv", "optim.epochs=4", "tracker=wandb")
     own = {key: value for key, value in os.environ.items() if key != "WANDB_SERVICE"}  # not this process's
