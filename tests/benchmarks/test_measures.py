@@ -78,6 +78,7 @@ def test_grading_compares_all_that_it_is_given(tmp_path: Path, shared_data: Path
     assert all(right[::2]) and not all(right[1::2])
 
 
+@pytest.mark.slow
 def test_answering_gives_the_same_texts_on_every_side(
     tmp_path: Path, shared_data: Path, small_gpt2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,9 +47,13 @@ class Once(Killer):
         return not self.counts and super().kill(sweep, group)
 
 
+@pytest.mark.slow
 def test_sweep_that_lost_a_worker_ends_as_one_that_was_left_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Runs of some seconds, so that the kill, at most one second after a checkpoint, falls into them.
+    longer = ("optim.epochs=20", *(word for word in soak.SHORT if not word.startswith("optim.epochs=")))
+    monkeypatch.setattr(soak, "SHORT", longer)
     monkeypatch.setattr(soak, "undisturbed", in_this_process)
     monkeypatch.setattr(soak, "Killer", Once)
     (case,) = soak.compare(folder, 4, 2, 0.5, seed=0).values()

@@ -42,7 +42,7 @@ def alone(world: Path, out: Path, *more: str) -> dict[str, str]:
     return outcomes(out / "runs")
 
 
-@pytest.mark.parametrize("launcher", ["submitit_local", "slurm"])
+@pytest.mark.parametrize("launcher", [pytest.param("submitit_local", marks=pytest.mark.slow), "slurm"])
 def test_every_run_is_a_job_and_one_that_fails_stops_no_other(
     launcher: str, world: Path, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 # Mutation that this finds: the composition kept from one step to the next.
-@pytest.mark.parametrize("case", ["none", "non_reentrant", "loaded"])
+@pytest.mark.parametrize("case", [pytest.param("none", marks=pytest.mark.slow), "non_reentrant", "loaded"])
 def test_sharded_training_and_files_equal_those_of_one_process(case, tmp_path):
     command = [sys.executable, "-X", "faulthandler", str(HERE / "fsdp_check.py")]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": HERE.parents[1]}
