@@ -71,8 +71,8 @@ def joined() -> Iterator[None]:
         _join()
     try:
         yield
-    except BaseException:  # no good order: the others may wait for this one, and its end is what tells them
-        _set_parted(True)
+    except BaseException:
+        give_up()
         raise
     leave()
 
@@ -101,6 +101,11 @@ def leave() -> None:
     _set_parted(True)
     torch.distributed.destroy_process_group()
     AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def give_up() -> None:
+    """Go on alone after an error. The others may wait for this process, and only its end can tell them."""
+    _set_parted(True)
 
 
 def _set_parted(parted: bool) -> None:

@@ -59,12 +59,10 @@ def attempt(cfg: Config) -> tuple[RunRecord, bool]:
     """Run, unless it is finished, and write its record.
 
     An error gives a record with status "failed". Ctrl-C gives one with status "cancelled" and goes on to the
-    caller.
+    caller. Of several processes for one run, the first does all this.
 
     Returns:
         The record, and whether this call made it: another process may have finished the run just before.
-
-    Of several processes for one run, the first does all this.
 
     Raises:
         ClaimError: the run is another process's, or its place is taken by other settings.
@@ -99,6 +97,7 @@ def attempt(cfg: Config) -> tuple[RunRecord, bool]:
             write("cancelled")
             raise
         except Exception as error:
+            distributed.give_up()
             return write("failed", error=error), True
         return record, True
 

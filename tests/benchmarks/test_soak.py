@@ -5,7 +5,6 @@ Runs that went on without their trained tensors (no `put_back` in `GroupTrainer`
 
 import itertools
 import json
-import random
 from pathlib import Path
 
 import pytest
@@ -81,11 +80,6 @@ def test_sweep_that_is_killed_again_and_again_ends_as_one_that_was_left_alone(fo
     killed = case["facts"]["killed again and again"]
     assert killed["finished"] == 20 and killed["starts"] > killed["workers killed"] >= 2
     assert killed["torn"] == killed["run twice"] == 0 and SAME.items() <= killed.items()
-
-
-def test_choice_of_a_kill_is_fixed_by_the_seed() -> None:
-    draws = [Killer(random.Random(seed), 5.0).draw.random() for seed in (1, 1, 2)]
-    assert draws[0] == draws[1] != draws[2]
 
 
 def test_header_of_safetensors_is_the_same_in_any_order(tmp_path: Path) -> None:

@@ -198,6 +198,21 @@ def test_processes_that_do_not_find_each_other_are_refused(
         raise AssertionError("it would train a part of each batch")
 
 
+def test_failed_run_leaves_the_group_to_the_end_of_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To take it down in order, a process would wait for others that wait for this one."""
+    left: list[str] = []
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "_join", lambda: distributed._set_parted(False))
+    monkeypatch.setattr(distributed, "agreed", lambda value: value)
+    monkeypatch.setattr("torch.distributed.destroy_process_group", lambda: left.append("in order"))
+    monkeypatch.setattr(pipeline, "work", lambda cfg: 1 / 0)
+    record, made = pipeline.attempt(load(small_world.overrides(small_world.make(tmp_path), tmp_path)))
+    assert made and record.status == "failed" and left == []
+
+
 @pytest.mark.slow
 def test_command_under_torchrun_leaves_one_record_and_then_skips(tmp_path: Path) -> None:
     world = small_world.make(tmp_path)
