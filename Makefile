@@ -6,7 +6,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # The interpreter that makes .venv. With VENV=folder a ready environment is used as it is.
-PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3))
+PYTHON ?= $(or $(firstword $(shell command -v python3.11 python3.12 python3.13)),python3)
+# What installs into it: uv, which is installed first, or pip alone.
+INSTALLER ?= uv
 ifndef VENV
 VENV := .venv
 ENVIRONMENT := .venv/.installed
@@ -14,9 +16,6 @@ endif
 # RUN on the command line is a run that `dashboard` opens; in this file it is the environment's Python.
 WANTED := $(if $(filter command line,$(origin RUN)),$(RUN))
 override RUN := $(VENV)/bin/python
-TORCH := $(shell grep '^torch==' requirements.lock)
-# Without CPU=1 the platform's usual wheel is taken (on Linux: CUDA, several GB).
-TORCH_INDEX := $(if $(CPU),--index-url https://download.pytorch.org/whl/cpu)
 # Small models are fastest on one thread each, two runs at a time.
 LAUNCHER_tiny := launcher=joblib
 LAUNCHER_small := launcher=joblib
@@ -57,23 +56,23 @@ GRID = trap 'exit 130' INT; status=0; for sweep in "$(GRID_OF)" $(ALSO_$(FAMILY)
 
 REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math reproduce-ablations
 
-.PHONY: help env lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status retry-failed tables figures claims \
+.PHONY: help env lock lint types test test-slow test-gpu params $(REPRODUCE) judge bench plan status retry-failed tables figures claims \
 	page check check-results scripts dashboard wandb-dashboard wandb-search wandb-tables docs docs-serve wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 	@echo; echo "SCALE=tiny|minilm|small|local|paper (now $(SCALE)), FAMILY=glue|e2e|instruct|math|ablations (now $(FAMILY)),"
-	@echo "ARGS='more words for the command', CPU=1, PYTHON=…, VENV=…"
+	@echo "ARGS='more words for the command', CPU=1, INSTALLER=uv|pip, PYTHON=…, VENV=…"
 
-env: $(ENVIRONMENT)  ## make .venv from requirements.lock; CPU=1 takes torch's CPU wheel from pytorch.org
+env: $(ENVIRONMENT)  ## make .venv from requirements.lock; CPU=1 without CUDA, INSTALLER=pip without uv, PYTHON=… another Python
 
 .venv/.installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] < (3, 13) else "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --disable-pip-version-check $(TORCH) $(TORCH_INDEX)
-	.venv/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.lock
-	.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	$(PYTHON) tools/environment.py .venv --installer $(INSTALLER) $(if $(CPU),--cpu)
 	@touch $@
+
+lock: $(ENVIRONMENT)  ## write requirements.lock from pyproject.toml, versions kept; ARGS='--upgrade-package peft' raises one
+	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --quiet \
+		--custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
 
 lint: $(ENVIRONMENT)  ## ruff: rules, import order, format
 	$(RUN) -m ruff check . && $(RUN) -m ruff format --check .

@@ -54,7 +54,8 @@ def _constant() -> dict[str, Any]:
     return {
         "git_commit": _git("rev-parse", "HEAD"),
         "git_dirty": None if changes is None else bool(changes),
-        "versions": {name: _version(name) for name in PACKAGES},
+        # torch's own word names the build (2.13.0+cu130), which the metadata of PyPI's wheels leaves out.
+        "versions": {name: _version(name) for name in PACKAGES} | {"torch": str(torch.__version__)},
         "python": platform.python_version(),
         "platform": platform.platform(),
     }

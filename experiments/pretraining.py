@@ -5,6 +5,7 @@ with masks drawn anew at every step as in Liu et al. 2019). Some tokens of a pai
 replaced, and the model tells the original ones from the rest, which holds the other half of the pair.
 """
 
+import functools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -135,21 +136,42 @@ def hide(tokens: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Te
     """
     draw = torch.rand(tokens.shape, generator=generator) / recipe.chosen_ratio
     words = torch.randint(len(SPECIAL_TOKENS), NUM_TOKENS, tokens.shape, generator=generator)
+    table, sizes = _alternatives()
+    alike = table[tokens, (torch.rand(tokens.shape, generator=generator) * sizes[tokens]).long()]
+    words = torch.where(torch.rand(tokens.shape, generator=generator) < recipe.kind_ratio, alike, words)
     chosen = (draw < 1) & (tokens >= len(SPECIAL_TOKENS))
     seen = torch.where(draw < recipe.mask_ratio + recipe.random_ratio, words, tokens)
     seen = torch.where(draw < recipe.mask_ratio, MASK, seen)
     return torch.where(chosen, seen, tokens), chosen
 
 
+@functools.cache
+def _alternatives():
+    from experiments.data.synthetic.words import kinds
+    ids = {word: number for number, word in enumerate((*SPECIAL_TOKENS, *vocabulary()))}
+    groups = [[ids[w] for w in g] for g in kinds()]
+    table = torch.zeros(NUM_TOKENS, max(map(len, groups)), dtype=torch.long)
+    sizes = torch.ones(NUM_TOKENS)
+    for g in groups:
+        for i in g:
+            table[i, :len(g)] = torch.tensor(g); sizes[i] = len(g)
+    return table, sizes
+
+
 def pretrain(recipe: Recipe) -> RobertaForMaskedLM:
     """Train a model from random weights on text of its own; the caller's random state stays as it was."""
 
-    def loss(model: RobertaForMaskedLM, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def loss(model: RobertaForMaskedLM, batch) -> Tensor:
         return loss_of(model, *batch)
 
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return fit(build_model(recipe), _batches(recipe), loss, recipe)
+        model = build_model(recipe)
+        model.add_module("relation", nn.Linear(recipe.width, 1))
+        model.told=(recipe.told_layer,recipe.told_weight)
+        fit(model, _batches(recipe), loss, recipe)
+        del model.relation, model.told
+        return model
 
 
 def fit(
@@ -170,7 +192,7 @@ def fit(
     return model.eval()
 
 
-def loss_of(model: RobertaForMaskedLM, seen: Tensor, tokens: Tensor, chosen: Tensor) -> Tensor:
+def loss_of(model: RobertaForMaskedLM, seen: Tensor, tokens: Tensor, chosen: Tensor, related: Tensor) -> Tensor:
     """Mean cross-entropy over the chosen tokens; the vocabulary's logits are computed for these alone.
 
     Args:
@@ -179,20 +201,28 @@ def loss_of(model: RobertaForMaskedLM, seen: Tensor, tokens: Tensor, chosen: Ten
         tokens: the true ids.
         chosen: which to tell.
     """
-    hidden = model.roberta(seen, attention_mask=(tokens != PAD).long()).last_hidden_state
+    out = model.roberta(seen, attention_mask=(tokens != PAD).long(), output_hidden_states=True)
+    hidden = out.last_hidden_state
+    layer, weight = model.told
+    words = (tokens >= len(SPECIAL_TOKENS)) & (seen != MASK)
+    said = model.relation(out.hidden_states[layer])[..., 0]
+    told = torch.nn.functional.binary_cross_entropy_with_logits(said[words], (seen != tokens)[words].float())
     loss: Tensor = cross_entropy(model.lm_head(hidden[chosen]), tokens[chosen])
-    return loss
+    return loss + weight * told
 
 
 def _batches(recipe: Recipe) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    first, second = zip(*text_pairs(recipe.num_pairs, f"{synthetic.VERSION}/{recipe.seed}"), strict=True)
-    text = build_tokenizer()(list(first), list(second), padding=True, return_tensors="pt")["input_ids"]
+    pairs = list(text_pairs(recipe.num_pairs, recipe.unrelated_ratio, f"{synthetic.VERSION}/{recipe.seed}"))
+    halves = [pair.first for pair in pairs], [pair.second for pair in pairs]
+    text = build_tokenizer()(*halves, padding=True, return_tensors="pt")["input_ids"]
+    related = torch.tensor([int(pair.related) for pair in pairs])
     generator = torch.Generator().manual_seed(recipe.seed)
     for _ in range(recipe.num_steps):
-        tokens = text[torch.randint(len(text), (recipe.batch_size,), generator=generator)]
+        rows = torch.randint(len(text), (recipe.batch_size,), generator=generator)
+        tokens = text[rows]
         tokens = tokens[:, : int((tokens != PAD).sum(dim=1).max())]
         seen, chosen = hide(tokens, recipe, generator)
-        yield seen, tokens, chosen
+        yield seen, tokens, chosen, related[rows]
 
 
 def _rise_and_fall(step: int, recipe: Plan) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 from experiments.data import synthetic
 from experiments.data.synthetic import worlds
 
-VERSION = 1
+VERSION = 2
 """Raised when the code of `pretraining` makes other weights from the same recipe."""
 DECODER_VERSION = 1
 """The same for `decoder_pretraining`."""
@@ -27,7 +27,7 @@ class Plan:
         seed: of text, first weights and batches.
     """
 
-    num_steps: int = 2400
+    num_steps: int = 8000
     batch_size: int = 32
     peak_lr: float = 2e-3
     warmup_ratio: float = 0.1
@@ -50,10 +50,14 @@ class Recipe(Plan):
             RoBERTa's 0.1, so that within few steps the model learns to see what does not fit.
     """
 
-    num_layers: int = 2
-    width: int = 96
+    num_layers: int = 3
+    width: int = 64
     num_heads: int = 4
     num_pairs: int = 40_000
+    unrelated_ratio: float = 0.0
+    kind_ratio: float = 0.7
+    told_layer: int = -2
+    told_weight: float = 3.0
     chosen_ratio: float = 0.25
     mask_ratio: float = 0.6
     random_ratio: float = 0.3

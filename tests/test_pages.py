@@ -150,7 +150,7 @@ def test_costs_at_paper_scale_are_those_of_the_plan() -> None:
 
 def templates() -> Iterator[re.Pattern[str]]:
     """Every text of the code as a pattern, its inserted values open; only those with words of their own."""
-    for folder in ("vblora", "experiments"):
+    for folder in ("vblora", "experiments", "tools"):
         for path in sorted((PROJECT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 parts = node.values if isinstance(node, ast.JoinedStr) else [node]

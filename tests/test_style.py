@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-FOLDERS = ("vblora", "experiments", "examples", "tests")
+FOLDERS = ("vblora", "experiments", "examples", "tests", "tools")
 CODE = sorted(path for folder in FOLDERS for path in (PROJECT / folder).rglob("*.py"))
 YAML = sorted((PROJECT / "conf").rglob("*.yaml"))
 LONGEST_FUNCTION, SHORTEST_REPEAT = 60, 6  # lines

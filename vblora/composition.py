@@ -21,6 +21,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from vblora.errors import AdapterStateError
 from vblora.factors import Composed, Factors
+from vblora.torch_internals import current_graph_task_id
 
 if TYPE_CHECKING:
     from vblora.adapter import Adapter
@@ -90,7 +91,7 @@ class _Kept:
 
 def in_backward() -> bool:
     """True while the autograd engine runs a backward pass on this thread."""
-    return torch._C._current_graph_task_id() != -1
+    return current_graph_task_id() != -1
 
 
 class Cache:

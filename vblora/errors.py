@@ -5,6 +5,10 @@ class VBLoRAError(ValueError):
     """A request that cannot be met. The message names the rule, the value and the place, then what to do."""
 
 
+class TorchVersionError(VBLoRAError):
+    """The installed version of torch lacks what the library needs."""
+
+
 class TargetError(VBLoRAError):
     """The targets match nothing, or something that cannot be adapted."""
 

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from vblora.torch_internals import are_functorch_transforms_active
+
 
 def traced() -> bool:
     """Whether a compiler or a function transform looks on: it needs operators as they are, not our nodes."""
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    return torch.compiler.is_compiling() or are_functorch_transforms_active()
 
 
 def once(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from vblora.composition import InUse
 from vblora.factors import Down, Factors
 from vblora.once import traced
 from vblora.sites import Site
+from vblora.torch_internals import top_saved_tensors_default_hooks
 
 
 def add_product(
@@ -83,7 +84,7 @@ class _Shared:
 def _mark(x: Tensor, dtype: torch.dtype) -> tuple[Any, ...]:
     """What must not differ: a checkpointed region, known by its hooks, may use only what it made itself."""
     version = 0 if x.is_inference() else x._version
-    region = torch._C._autograd._top_saved_tensors_default_hooks(False)
+    region = top_saved_tensors_default_hooks(False)
     return version, dtype, torch.is_grad_enabled(), torch.is_inference_mode_enabled(), region
 
 

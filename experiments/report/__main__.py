@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--reference", default="results/reference", help="the project's (default: %(default)s)"
     )
-    shared.add_argument("--tables", default="results/tables", help="where tables lie (default: %(default)s)")
+    shared.add_argument("--tables", default="results/tables", help="the user's tables (default: %(default)s)")
     shared.add_argument("--cache", default=".cache", help="where locks lie (default: %(default)s)")
     text = "tiny (default), paper, minilm (glue), small (e2e, math); or as e2e/tiny; check: default all"
     shared.add_argument("--scale", type=_scale, help=text)
@@ -67,14 +67,16 @@ def parser() -> argparse.ArgumentParser:
     for name, (call, text) in commands.COMMANDS.items():
         command = words.add_parser(name, parents=[shared], help=text, description=text)
         command.set_defaults(call=call, epoch=None)
-        if name == "figures":
+        if name in ("figures", "results"):
             command.add_argument("--figures", default="results/figures", help="where (default: %(default)s)")
-        if name == "page":
+        if name in ("page", "results"):
             command.add_argument("--page", default="results/page.html", help="where (default: %(default)s)")
-        if name == "tables":
+        if name in ("tables", "results"):
             command.add_argument("--epoch", choices=["best", "last"], help="of each run; Table 1 only")
             text = "over the seeds (default: the paper's, and files are written for it only)"
             command.add_argument("--center", choices=[*CENTERS], help=text)
+            text = "print the differences with their intervals too, which the files always have"
+            command.add_argument("--differences", action="store_true", help=text)
         if name in OF_RUNS:
             text = "words that the runs need: model.path=FOLDER data.root=FOLDER launcher=joblib"
             command.add_argument("words", nargs="*", help=text)

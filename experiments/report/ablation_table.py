@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from experiments.records import Found
-from experiments.report import ablations, cells, grid, sameness, summary, table_notes
+from experiments.report import ablations, cells, finding, grid, sameness, scales, summary, table_notes
 from experiments.report.ablations import FAMILY, METHOD, PLAIN, TARGETS, TASK, Row
 from experiments.report.cells import Cells, Sample
 from experiments.report.grid import RowKey
 from experiments.report.names import MODELS
 from experiments.report.rendering import Cell, Table
+from experiments.report.table_notes import GUIDE
 from experiments.report.table_text import GAP, difference_text, params_text
 
 CENTER, DIGITS = "median", 1
@@ -62,10 +63,17 @@ class AblationTable:
         own = [r for r in found.records if cells.row_of(r)[1:3] == (METHOD, TARGETS)]
         own = [r for r in own if (r.identity.family, r.identity.task) == (FAMILY, TASK)]
         kept, self.left_out = sameness.separate(replace(found, records=own))
+        self.borrowed = finding.Borrowed.among((r for r in kept if self._is_row(cells.row_of(r))), found)
         self.unfinished = [r for r in own if r.outcome is None and self._is_row(cells.row_of(r))]
         self.cells = cells.collect(kept, FAMILY, center=CENTER)
         rows = ablations.rows(name, scale)
         self.by_model = {model: [self._line(model, row) for row in rows] for model in self._models()}
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether one of the changed settings has a run: Table 1's own row makes no ablation."""
+        lines = [line for lines in self.by_model.values() for line in lines]
+        return any(line.sample.scores for line in lines if line.row.variant != PLAIN)
 
     def _is_row(self, key: RowKey) -> bool:
         return key.variant in {row.variant for row in ablations.rows(self.name, self.scale)}
@@ -98,8 +106,9 @@ def table(built: AblationTable) -> Table:
         header=["Model", *HEADS[built.name], "# Params", *printed, "Measured", "Minus VB-LoRA qv of Table 1"],
         alignment="ll" + ("l" if built.name == "table5" else "r") + "r" * (3 + len(printed)),
         blocks=[block for block in blocks if block],
-        notes=[*_notes(built), *table_notes.left_out(built.unfinished, built.left_out)],
+        notes=[*_notes(built), *built.borrowed.notes(), *_left_out(built)],
         commands=_missing(built),
+        brief=_brief(built),
     )
 
 
@@ -118,7 +127,7 @@ def _cells(built: AblationTable, line: Line) -> list[Cell]:
     texts = [MODELS.get(line.key.model, line.key.model), *line.row.names]
     published = [Cell(_around(line.row.printed))] if built.scale == "paper" else []
     runs = tuple(grid.run_id(FAMILY, line.key, TASK, seed) for seed in sorted(line.sample.scores))
-    measured = Cell(_measured(line.sample), line.row.variant in best, runs)
+    measured = Cell(_measured(line.sample) + built.borrowed.mark(runs), line.row.variant in best, runs)
     params = Cell(params_text(line.params) or GAP)
     return [*map(Cell, texts), params, *published, measured, Cell(difference_text(line.difference, DIGITS))]
 
@@ -153,7 +162,24 @@ def _notes(built: AblationTable) -> list[str]:
     ]
     if built.scale == "paper":
         return [*notes, "Published: the VB-LoRA paper, with the standard deviation that it prints."]
-    return [*notes, "Not comparable with the published table: models, data or settings are others."]
+    return [*notes, table_notes.NOT_COMPARABLE]
+
+
+def _brief(built: AblationTable) -> list[str]:
+    scale = scales.find(FAMILY, built.scale)
+    return [
+        f"Measured: median of the seeds ± standard deviation (seeds) of CoLA's Matthews, x100. {GUIDE}",
+        "Every row has the learning rates of Table 1's row; none was searched for its own.",
+        *([] if built.scale == "paper" else [table_notes.NOT_COMPARABLE]),
+        *built.borrowed.notes(),
+        *_left_out(built),
+        *table_notes.gaps(_missing(built), scales.make("reproduce", scale, "ablations")),
+    ]
+
+
+def _left_out(built: AblationTable) -> list[str]:
+    command = scales.make("status", scales.find(FAMILY, built.scale), "ablations")
+    return table_notes.left_out(built.unfinished, built.left_out, command)
 
 
 def _missing(built: AblationTable) -> list[tuple[str, str]]:

@@ -66,6 +66,10 @@ def table(scale: str, found: list[Verdict]) -> Table:
         alignment="lllll",
         blocks=list(blocks.values()),
         notes=_notes(),
+        brief=[
+            "VB-LoRA minus the other, paired by task and seed: mean, 95 % interval, p of a sign-flip test.",
+            "docs/reading-the-tables.md#the-claims says what each verdict needs.",
+        ],
     )
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments import records
-from experiments.families import FAMILIES, is_generative
+from experiments.families import FAMILIES
 from experiments.grading import answers as grading
 from experiments.records import Found, RecordError, RunRecord
 from experiments.report import cells, columns, finding, judgements, sameness, scales, tables
-from experiments.report.paper_table import PaperTable
 from experiments.report.tables import Sheet
+
+REFRESH = "python -m experiments.report refresh"
+"""Writes the project's own tables."""
 
 
 def all_scales(roots: Sequence[Path], table_root: Path) -> list[str]:
@@ -22,10 +24,8 @@ def all_scales(roots: Sequence[Path], table_root: Path) -> list[str]:
     return sorted({path.name for path in folders if path.is_dir()})
 
 
-def problems(
-    roots: Sequence[Path], table_root: Path, scale: str, families: Sequence[str] = tuple(FAMILIES)
-) -> list[str]:
-    """Everything that is wrong with the results of some families at one scale, a sentence each."""
+def problems(roots: Sequence[Path], scale: str, families: Sequence[str] = tuple(FAMILIES)) -> list[str]:
+    """List everything that is wrong with the records of some families at one scale, a sentence each."""
     found = records.find(roots, scale)
     others = set(FAMILIES) - set(families)
     asked = [record for record in found.records if record.identity.family not in others]
@@ -37,7 +37,24 @@ def problems(
         *(line for record in asked for line in _answer_problems(record, roots)),
         *(line for record in asked for line in _footprint_problems(record, roots)),
         *_mixed_cells(asked, found.from_first_root),
-        *(line for family in families for line in _stale_tables(found, roots, table_root, scale, family)),
+    ]
+
+
+def stale_tables(
+    roots: Sequence[Path], folder: Path, scale: str, families: Sequence[str] = tuple(FAMILIES)
+) -> list[str]:
+    """List the table files of some families that are not what the records give now, to the letter.
+
+    Args:
+        roots: the records that the tables are made of.
+        folder: the table files.
+        scale: whose tables these are.
+        families: whose tables are checked.
+    """
+    found = finding.every(roots, scale)
+    command = REFRESH if len(roots) == 1 else ""
+    return [
+        line for family in families for line in _stale_tables(found, roots, folder, scale, family, command)
     ]
 
 
@@ -109,8 +126,7 @@ def _holds(path: Path, record: RunRecord) -> bool:
 def _mixed_cells(found: Sequence[RunRecord], from_first_root: frozenset[str]) -> Iterator[str]:
     """Seeds of one cell that were run with different settings, data or backbone make no median.
 
-    The user's runs may differ from the project's, as on another machine: the table then leaves the project's
-    out and says so.
+    The user's runs may differ from the project's, as on another machine: no cell of a table holds both.
     """
     own = [record for record in found if record.run_id in from_first_root]
     others = [record for record in found if record.run_id not in from_first_root]
@@ -121,24 +137,16 @@ def _mixed_cells(found: Sequence[RunRecord], from_first_root: frozenset[str]) ->
 
 
 def _stale_tables(
-    found: Found, roots: Sequence[Path], table_root: Path, scale: str, family: str
+    found: Found, roots: Sequence[Path], folder: Path, scale: str, family: str, refresh: str
 ) -> Iterator[str]:
-    """Every table on disk must be what the records give now, to the letter."""
     known, own = scales.find(family, scale), finding.only(found, roots, scale, family)
-    which = "" if family == scales.PLAIN_FAMILY else f"FAMILY={family} "
-    command = f"make tables {which}SCALE={known.short}"
-    for epoch in columns.EPOCHS if not is_generative(family) else ["best"]:
-        name = FAMILIES[family].table + ("-last" if epoch == "last" else "")
-        paths = tables.paths(table_root, scale, name)
-        yield from _stale(paths, partial(_family_sheet, own, scale, family, epoch), command)
-    for name, build in tables.OTHERS.items() if family == scales.PLAIN_FAMILY else ():
+    command = refresh or scales.make("tables", known)
+    for name, build in tables.family_sheets(own, scale, family).items():
+        yield from _stale(tables.paths(folder, name), build, command)
+    for name, make in tables.OTHERS.items() if family == scales.PLAIN_FAMILY else ():
         which = f"tables --table {name[5:]}" if name.startswith("table") else name
-        command = f"python -m experiments.report {which} --scale {scale}"
-        yield from _stale(tables.paths(table_root, scale, name), partial(build, found, scale, name), command)
-
-
-def _family_sheet(own: Found, scale: str, family: str, epoch: str) -> Sheet:
-    return tables.of_family(PaperTable(own, scale, family, epoch))
+        command = refresh or f"python -m experiments.report {which} --scale {scale}"
+        yield from _stale(tables.paths(folder, name), partial(make, found, scale, name), command)
 
 
 def _stale(paths: Mapping[str, Path], build: Callable[[], Sheet], command: str) -> Iterator[str]:

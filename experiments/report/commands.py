@@ -4,12 +4,11 @@ import argparse
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from experiments import records
 from experiments.config import PathsConfig
 from experiments.families import FAMILIES
 from experiments.records import Found
@@ -42,20 +41,30 @@ Command = Callable[[argparse.Namespace, Console], int]
 def make_tables(args: argparse.Namespace, console: Console) -> int:
     """Print a family's table of a scale, or those of the ablations, and write their files."""
     for sheet in _sheets(args):
-        for part in sheet.parts:
+        for part in sheet.parts if args.differences else sheet.parts[:1]:
             rendering.show(part, console)
         if args.center in (None, paper_table.default_center(_family(args))):
-            written = tables.write(Path(args.tables), sheet)
-            _say(console, "written: " + ", ".join(map(str, written)))
+            _say(console, f"Table: {_written(tables.write(_tables(args), sheet))}")
     return 0
+
+
+def show_results(args: argparse.Namespace, console: Console) -> int:
+    """Print a family's tables, draw them as a picture and build the page; say where all of it lies."""
+    from experiments.report.figures import gallery, style
+
+    make_tables(args, console)
+    pictures = gallery.pictures(_found(args), _scale(args), _family(args), args.family == ABLATIONS)
+    for name, figure in pictures.items():
+        _say(console, f"Picture: {_written(style.write(figure, Path(args.figures) / _scale(args), name))}")
+    return make_page(argparse.Namespace(**{**vars(args), "scale": None}), console)
 
 
 def show_claims(args: argparse.Namespace, console: Console) -> int:
     """Print what a scale's runs say to the abstract's claims, and write it."""
     scale = _scale(args)
-    sheet = tables.of_claims(records.find(_roots(args), scale), scale, "claims")
+    sheet = tables.of_claims(finding.every(_roots(args), scale), scale, "claims")
     rendering.show(sheet.parts[0], console)
-    _say(console, "written: " + ", ".join(map(str, tables.write(Path(args.tables), sheet))))
+    _say(console, f"Table: {_written(tables.write(_tables(args), sheet))}")
     return 0
 
 
@@ -65,7 +74,7 @@ def make_figures(args: argparse.Namespace, console: Console) -> int:
     from experiments.report.figures.sources import Sources
 
     roots, scale = _roots(args), _scale(args)
-    drawings = gallery.draw_all(Sources(scale, records.find(roots, scale), roots))
+    drawings = gallery.draw_all(Sources(scale, finding.every(roots, scale), roots))
     for path in gallery.write(drawings, Path(args.figures) / scale):
         _say(console, f"written: {path}")
     for drawing in drawings:
@@ -83,7 +92,7 @@ def make_page(args: argparse.Namespace, console: Console) -> int:
     path = Path(args.page)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(build.build(roots, asked), encoding="utf-8")
-    _say(console, f"written: {path}, scales {', '.join(asked)}; open it in a browser")
+    _say(console, f"Page: {path} (scales {', '.join(asked)}); open it in a browser")
     return 0
 
 
@@ -130,10 +139,14 @@ def run_failed(args: argparse.Namespace, console: Console) -> int:
 
 def check(args: argparse.Namespace, console: Console) -> int:
     """Print every problem of the results; 1 if there is one."""
-    roots, table_root = _roots(args), Path(args.tables)
+    roots, reference = _roots(args), Path(args.reference)
     families = [_family(args)] if args.family else list(FAMILIES)
-    names = [_scale(args)] if args.scale else checks.all_scales(roots, table_root)
-    wrong = [line for name in names for line in checks.problems(roots, table_root, name, families)]
+    names = [_scale(args)] if args.scale else checks.all_scales(roots, Path(args.tables))
+    wrong = []
+    for name in names:
+        wrong += checks.problems(roots, name, families)
+        wrong += checks.stale_tables(roots, Path(args.tables) / name, name, families)
+        wrong += checks.stale_tables([reference], tables.reference_folder(reference, name), name, families)
     for line in wrong:
         _say(console, rendering.printable(line))
     _say(console, f"scales {', '.join(names) or 'none'}: {len(wrong) or 'no'} problems")
@@ -149,22 +162,26 @@ def write_scripts(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def write_readme(args: argparse.Namespace, console: Console) -> int:
-    """Put a family's table of a scale into README.md, from the project's records; 1 if that cannot be."""
-    path, family, scale = PROJECT / "README.md", _family(args), _scale(args)
+def refresh(args: argparse.Namespace, console: Console) -> int:
+    """Write the project's own tables of every scale and README's, from the project's records."""
+    reference = Path(args.reference)
+    for scale in checks.all_scales([reference], reference):
+        folder = tables.reference_folder(reference, scale)
+        for sheet in tables.of_scale(finding.every([reference], scale), [reference], scale):
+            _say(console, f"Table: {_written(tables.write(folder, sheet))}")
+    path = PROJECT / "README.md"
     try:
-        table = readme.part(Path(args.reference), scale, family)
-        text = readme.filled(path.read_text(encoding="utf-8"), scale, table, family)
+        text = readme.refreshed(path.read_text(encoding="utf-8"), reference)
     except readme.ReadmeError as error:
         _say(console, str(error))
         return 1
     path.write_text(text, encoding="utf-8")
-    _say(console, f"written: {path.name}, {FAMILIES[family].table} of scale {scale}")
     return 0
 
 
 COMMANDS: dict[str, tuple[Command, str]] = {
     "tables": (make_tables, "a paper table from the records, printed and as Markdown, LaTeX and CSV"),
+    "results": (show_results, "the same with its picture and the page: what `make reproduce-…` ends with"),
     "claims": (
         show_claims,
         "each claim of the paper's abstract: holds, does not hold, or not measured",
@@ -177,7 +194,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "retry": (run_failed, "run the failed runs again, each as its record says"),
     "check": (check, "records fit the schema, and each cell of a table traces to records"),
     "scripts": (write_scripts, "write the folders scripts/table1/ to scripts/table4/ anew"),
-    "readme": (write_readme, "put a family's table of a scale into README.md, from the project's records"),
+    "refresh": (refresh, "write the project's own tables and README's, from the project's records"),
 }
 
 
@@ -205,6 +222,17 @@ def _family(args: argparse.Namespace) -> str:
 def _scale(args: argparse.Namespace) -> str:
     """The name of the records' folder."""
     return scales.find(_family(args), args.scale or "tiny").name
+
+
+def _tables(args: argparse.Namespace) -> Path:
+    """The folder of the user's tables of the scale."""
+    return Path(args.tables) / _scale(args)
+
+
+def _written(paths: Sequence[Path]) -> str:
+    """The files of a table in few words: results/tables/tiny/table1.md, .tex, .csv."""
+    first, *others = paths
+    return ", ".join([str(first), *(path.suffix for path in others)])
 
 
 def _roots(args: argparse.Namespace) -> list[Path]:

@@ -31,6 +31,21 @@ PUBLISHED_RULE = (
     "compare like with like."
 )
 
+BRIEF = {
+    "glue": "x100: Matthews for CoLA, Pearson for STS-B, accuracy elsewhere; {} epoch of each run.",
+    "e2e": "BLEU, METEOR and ROUGE-L x100; NIST and CIDEr as they are.",
+    "instruct": "MT-Bench: mean rating, 1 to 10; MMLU: accuracy, x100.",
+    "math": "Accuracy, x100, by math-verify; by the released rule and by equal text in the columns named so.",
+}
+"""What a cell is, in one line for a terminal."""
+
+
+def brief(table: PaperTable) -> str:
+    """The family's one line, with what its scores lack or who gave them."""
+    line = BRIEF[table.family].format(table.cells.epoch)
+    more = {"e2e": _without_java, "instruct": _raters}.get(table.family)
+    return " ".join([line, *(more(table) if more else [])])
+
 
 def of(table: PaperTable) -> list[str]:
     """The family's own sentences, which name what this table's runs have and lack."""
@@ -38,19 +53,32 @@ def of(table: PaperTable) -> list[str]:
     return notes(table) if notes else []
 
 
-def _e2e(table: PaperTable) -> list[str]:
+def _without_java(table: PaperTable) -> list[str]:
+    """Which runs were graded without Java, in one sentence."""
     lacking: dict[str, list[RunRecord]] = defaultdict(list)
     for run in _finished(table):
         scores = (run.outcome or {})["scores"]
         missing = [table.title(name) for name in columns.OPTIONAL if name not in scores]
         lacking[", ".join(missing)].append(run)
     without = [f"{_runs(runs)} without {names}" for names, runs in sorted(lacking.items()) if names]
+    return [f"Graded without Java: {'; '.join(without)}."] if without else []
+
+
+def _e2e(table: PaperTable) -> list[str]:
     forms = sorted({str(run.config["data"].get("text_form") or "plain") for run in _finished(table)})
     return [
         NIST,
         *([f"References: {' and '.join(forms)}."] if forms else []),
-        *([f"Graded without Java: {'; '.join(without)}."] if without else []),
+        *_without_java(table),
     ]
+
+
+def _raters(table: PaperTable) -> list[str]:
+    """Who rated MT-Bench's answers, and how many nobody rated, in one sentence."""
+    judges = {judgement.judge for run in _finished(table) if (judgement := judgements.of(run))}
+    by_rule = any(judgements.SCORE in (run.outcome or {})["scores"] for run in _finished(table))
+    raters = [*(["a rule, not a model"] if by_rule else []), *sorted(judges)]
+    return [f"Rated by {'; '.join(raters)}."] if raters else ["No answers are rated yet: make judge."]
 
 
 def _instruct(table: PaperTable) -> list[str]:

@@ -25,7 +25,7 @@ def draw_selected(axis: Axes, footprint: Footprint) -> None:
 def write(footprint: Footprint, path: Path) -> None:
     """Write the picture of one footprint, the same bytes for the same footprint."""
     with style.applied():
-        figure, axes = style.new(HEIGHT)
+        figure, axes = style.new(HEIGHT, top=style.LEGEND_WITH_TITLE)
         draw_selected(axes[0][0], footprint)
-        selections.legend(figure, axes[0])
+        selections.legend(figure, axes)
         figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from experiments.families import FAMILIES
 from experiments.records import Found, RunRecord
-from experiments.report import cells, grid, published, ranking, sameness, summary
+from experiments.report import cells, finding, grid, published, ranking, sameness, summary
 from experiments.report.cells import Cells
 from experiments.report.columns import Column
 from experiments.report.grid import Grid, RowKey
@@ -97,6 +97,11 @@ class PaperTable:
         if column == AVERAGE:
             return printed.average
         return printed.scores.get(self.by_key[column].printed)
+
+    @cached_property
+    def borrowed(self) -> finding.Borrowed:
+        """Which of the runs are the project's and not the user's."""
+        return finding.Borrowed.among(self.kept, self.found)
 
     def run_ids(self, row: RowKey, column: str) -> list[str]:
         """The runs behind a measured cell."""

@@ -8,9 +8,25 @@ from experiments.families import FAMILIES
 from experiments.report import finding, rendering, table_notes, table_text
 from experiments.report.paper_table import PaperTable
 
+PLACE = re.compile(r"<!-- (table\d):([\w-]+) -->")
+"""The comment above a table: which, and of which scale."""
+
 
 class ReadmeError(Exception):
     """README.md has no place for the table, or there are no records to fill it."""
+
+
+def refreshed(text: str, reference: Path) -> str:
+    """Fill every place of README's text with its table.
+
+    Raises:
+        ReadmeError: a place names a scale without a finished run.
+    """
+    families = {facts.table: family for family, facts in FAMILIES.items()}
+    for table, scale in PLACE.findall(text):
+        family = families[table]
+        text = filled(text, scale, part(reference, scale, family), family)
+    return text
 
 
 def part(reference: Path, scale: str, family: str = "glue") -> str:

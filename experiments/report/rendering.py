@@ -23,7 +23,10 @@ LATEX_SPECIAL = {
     "·": r"$\cdot$",
     "≥": r"$\geq$",
     "–": "--",
+    "°": r"$^\circ$",
 }
+MOST_LINES, LONGEST_LINE = 6, 120
+"""Of `Table.brief`."""
 GAPS = "Commands that would fill the gaps:"
 LAST_LATIN = "\u017f"  # pdflatex with T1 fonts prints letters up to here, and few above
 
@@ -46,8 +49,10 @@ class Table:
         header: names of the columns.
         alignment: "l" or "r" for each column.
         blocks: groups of rows; a rule stands between two of them.
-        notes: sentences below the table.
+        notes: sentences below the table, in files and on the page.
         commands: what would fill the gaps: (what is missing, shell command).
+        brief: what a terminal shows below the table in place of notes and commands, at most `MOST_LINES`
+            short lines; empty for the notes themselves.
     """
 
     title: str
@@ -56,6 +61,7 @@ class Table:
     blocks: list[list[list[Cell]]]
     notes: list[str] = field(default_factory=list)
     commands: list[tuple[str, str]] = field(default_factory=list)
+    brief: list[str] = field(default_factory=list)
 
 
 def printable(text: str) -> str:
@@ -108,7 +114,7 @@ def latex(table: Table) -> str:
 
 
 def show(table: Table, console: Console) -> None:
-    """Print the table with its notes and commands."""
+    """Print the table and what stands below it."""
     shown = RichTable(title=Text(printable(table.title)), box=box.SIMPLE_HEAD, title_justify="left")
     for name, letter in zip(table.header, table.alignment, strict=True):
         shown.add_column(Text(printable(name)), justify="right" if letter == "r" else "left")
@@ -117,12 +123,8 @@ def show(table: Table, console: Console) -> None:
             cells = [Text(printable(cell.text), style="bold" if cell.bold else "") for cell in row]
             shown.add_row(*cells, end_section=row is block[-1])
     console.print(shown)
-    for note in table.notes:
-        console.print(Text(f"- {printable(note)}"), soft_wrap=not console.is_terminal)
-    if table.commands:
-        console.print(GAPS)
-    for what, command in table.commands:
-        console.print(Text(f"- {printable(what)}:\n  {printable(command)}"), soft_wrap=True)
+    for line in table.brief or table.notes:
+        console.print(Text(f"- {printable(line)}"), soft_wrap=not console.is_terminal)
 
 
 def _markdown_row(texts: Iterable[str]) -> str:

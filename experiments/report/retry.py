@@ -63,11 +63,9 @@ def failed(found: Found) -> list[RunRecord]:
 def target(wanted: Grid, words: Sequence[str]) -> str:
     """The shell command that runs a grid's failed runs again."""
     scale = scales.find(wanted.family, wanted.scale)
-    named = [] if wanted.family == scales.PLAIN_FAMILY else [f"FAMILY={wanted.family}"]
-    named += [] if scale.short == "tiny" else [f"SCALE={scale.short}"]
     given = [*words, *_lacking(scale, "", words)]
-    named += [f"ARGS={shlex.quote(shlex.join(given))}"] if given else []
-    return " ".join(["make retry-failed", *named])
+    arguments = [f"ARGS={shlex.quote(shlex.join(given))}"] if given else []
+    return " ".join([scales.make("retry-failed", scale), *arguments])
 
 
 def plan(found: Found, wanted: Grid, words: Sequence[str], running: Mapping[str, Any]) -> Retries:

@@ -32,16 +32,16 @@ def mixture(runs: Sequence[RunRecord]) -> list[str]:
 def separate(found: Found) -> tuple[list[RunRecord], list[tuple[RunRecord, RunRecord]]]:
     """Leave one kind of runs in each cell.
 
-    The measure is the run under the first root (the user's own) that ended last, or without one the last of
-    all; with ratings of a judge model, if there are some. A run that ended in the future did so by a wrong
-    clock, and counts as older than the others. Runs that differ from the measure are left out.
+    The measure is the run that ended last, of those with ratings of a judge model if there are some. A run
+    that ended in the future did so by a wrong clock, and counts as older than the others. Runs that differ
+    from the measure are left out.
 
     Returns:
         The records that stay, and each that is left out beside the one it differs from.
     """
     left_out: dict[str, tuple[RunRecord, RunRecord]] = {}
     for members in cells.by_task(found.records).values():
-        measure = max(members, key=lambda run: (run.run_id in found.from_first_root, *_age(run)))
+        measure = max(members, key=_age)
         left_out |= {run.run_id: (run, measure) for run in members if differences(measure, run)}
     return [run for run in found.records if run.run_id not in left_out], list(left_out.values())
 

@@ -1,6 +1,7 @@
 """The scales of a family, as conf/scale has them: GLUE's in the folder itself, others' in a folder each."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,21 @@ def find(family: str, name: str) -> Scale:
     return Scale(family, name, f"{prefix}{name}")
 
 
+def make(target: str, scale: Scale, family: str = "") -> str:
+    """Write the `make` command of a target for a family at a scale, without the words that are defaults.
+
+    Args:
+        target: such as tables; "reproduce" has the family in its own name.
+        scale: which one.
+        family: what FAMILY is called where it is not the scale's own: ablations.
+    """
+    name = family or scale.family
+    words = ["make", f"{target}-{name}" if target == "reproduce" else target]
+    words += [f"FAMILY={name}"] if target != "reproduce" and name != PLAIN_FAMILY else []
+    words += [f"SCALE={scale.short}"] if scale.short != "tiny" else []
+    return " ".join(words)
+
+
 def known() -> set[str]:
     """Every name that a scale of conf/scale has, of any family: of its file, and of its records' folder."""
     paths = [*(CONF / "scale").rglob("*.yaml")]
@@ -65,8 +81,9 @@ def has_own_name(scale: Scale) -> bool:
     return bool(_setting("model", scale.model, "name") == "???")
 
 
+@cache
 def read(path: Path) -> dict[str, Any]:
-    """A file of conf/ as plain data."""
+    """Read a file of conf/ as plain data, which nobody changes: it is read once in a process."""
     content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return content
 

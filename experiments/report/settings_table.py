@@ -4,12 +4,10 @@ import csv
 import io
 import statistics
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from experiments import composing
-from experiments.config import Config
 from experiments.families import FAMILIES
 from experiments.records import Found
 from experiments.report import cells, grid, published, scales
@@ -26,28 +24,30 @@ ROWS: dict[str, dict[str, tuple[str, ...]]] = {
     "table8": {"vblora": ("all",)},
     "table9": {"lora": ("all",), "vblora": ("all",)},
 }
-SETTINGS: dict[str, tuple[str, Callable[[Config], Any]]] = {
-    "optimizer": ("Optimizer", lambda cfg: _optimizer(cfg)),
-    "schedule": ("Learning rate schedule", lambda cfg: cfg.optim.schedule),
+Settings = Mapping[str, Any]
+"""Of one run, as its record has them: group -> setting -> value; what is not set may be left out."""
+SETTINGS: dict[str, tuple[str, Callable[[Settings], Any]]] = {
+    "optimizer": ("Optimizer", lambda run: _optimizer(run["optim"])),
+    "schedule": ("Learning rate schedule", lambda run: run["optim"].get("schedule")),
     "warmup_ratio": (
         "Warm-up, part of all steps",
-        lambda cfg: None if cfg.optim.warmup_steps is not None else cfg.optim.warmup_ratio,
+        lambda run: run["optim"].get("warmup_ratio") if run["optim"].get("warmup_steps") is None else None,
     ),
-    "warmup_steps": ("Warm-up, steps", lambda cfg: cfg.optim.warmup_steps),
-    "label_smoothing": ("Label smoothing", lambda cfg: cfg.optim.label_smoothing or None),
-    "batch_size": ("Batch size", lambda cfg: cfg.optim.batch_size),
-    "epochs": ("Epochs", lambda cfg: cfg.optim.epochs),
-    "max_length": ("Tokens at most", lambda cfg: cfg.data.max_length),
-    "rank": ("Rank r", lambda cfg: cfg.method.options.get("rank", cfg.method.options.get("r"))),
-    "num_vectors": ("Vectors in the bank h", lambda cfg: cfg.method.options.get("num_vectors")),
-    "vector_length": ("Vector length b", lambda cfg: cfg.method.options.get("vector_length")),
-    "topk": ("Vectors mixed k", lambda cfg: cfg.method.options.get("topk")),
-    "head_lr": ("Learning rate, head", lambda cfg: cfg.optim.head_lr),
-    "bank_lr": ("Learning rate, bank", lambda cfg: cfg.optim.bank_lr),
-    "logits_lr": ("Learning rate, logits", lambda cfg: cfg.optim.logits_lr),
-    "adapter_lr": ("Learning rate, adapter", lambda cfg: cfg.optim.adapter_lr),
+    "warmup_steps": ("Warm-up, steps", lambda run: run["optim"].get("warmup_steps")),
+    "label_smoothing": ("Label smoothing", lambda run: run["optim"].get("label_smoothing") or None),
+    "batch_size": ("Batch size", lambda run: run["optim"].get("batch_size")),
+    "epochs": ("Epochs", lambda run: run["optim"].get("epochs")),
+    "max_length": ("Tokens at most", lambda run: run["data"].get("max_length")),
+    "rank": ("Rank r", lambda run: _option(run, "rank", "r")),
+    "num_vectors": ("Vectors in the bank h", lambda run: _option(run, "num_vectors")),
+    "vector_length": ("Vector length b", lambda run: _option(run, "vector_length")),
+    "topk": ("Vectors mixed k", lambda run: _option(run, "topk")),
+    "head_lr": ("Learning rate, head", lambda run: run["optim"].get("head_lr")),
+    "bank_lr": ("Learning rate, bank", lambda run: run["optim"].get("bank_lr")),
+    "logits_lr": ("Learning rate, logits", lambda run: run["optim"].get("logits_lr")),
+    "adapter_lr": ("Learning rate, adapter", lambda run: run["optim"].get("adapter_lr")),
 }
-"""By their names in results/published.yaml: what a table calls them, and where the configuration has them."""
+"""By their names in results/published.yaml: what a table calls them, and where a run has them."""
 FIELDS = ("table", "scale", "model", "method", "targets", "task", "quantity", "published", "here", "n")
 
 
@@ -93,6 +93,11 @@ class SettingsTable:
         self.tasks = self.wanted.tasks
         self.lines = [line for model in self.models for line in self._of_model(model)]
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether a finished run stands behind one of the lines."""
+        return any(line.counts for line in self.lines)
+
     def _of_model(self, model: str) -> Iterator[Line]:
         for method, targets in ROWS[self.name].items():
             for key, (quantity, _) in SETTINGS.items():
@@ -108,6 +113,9 @@ class SettingsTable:
                 yield from self._measured(RowKey(model, method, each))
 
     def _setting(self, model: str, method: str, targets: tuple[str, ...], task: str, key: str) -> Any:
+        runs = self.runs.get((RowKey(model, method, targets[0]), self.family, task))
+        if runs:  # what was run; to compose it again takes Hydra a quarter of a second
+            return SETTINGS[key][1](runs[0].config)
         row = grid.row_choice(method, targets[0])
         return SETTINGS[key][1](configured(self.known.word, model, row, task))
 
@@ -148,12 +156,14 @@ class SettingsTable:
 
 
 @cache
-def configured(scale: str, model: str, row: str, task: str) -> Config:
+def configured(scale: str, model: str, row: str, task: str) -> Settings:
     """The configuration of a run of the grid, unchecked: its folders need not be there."""
+    from experiments import composing  # here, as Hydra takes a while to import
+
     words = [f"scale={scale}", f"model={model}", f"row={row}", f"task={task}"]
     composing.register()
     composed = composing.composed_from(words, return_hydra_config=True)
-    return composing.name(composed, composed.hydra.runtime.choices, words)[0]
+    return asdict(composing.read(composed)[0])
 
 
 def table(built: SettingsTable) -> Table:
@@ -166,6 +176,7 @@ def table(built: SettingsTable) -> Table:
         alignment="llll" + "r" * len(built.tasks),
         blocks=[[row for line in _of(built, model) for row in _rows(built, line)] for model in built.models],
         notes=_notes(built),
+        brief=["Measured: median of the finished runs (their number). The rest: docs/reading-the-tables.md"],
     )
 
 
@@ -216,8 +227,14 @@ def _notes(built: SettingsTable) -> list[str]:
     ]
 
 
-def _optimizer(cfg: Config) -> str:
-    return "AdamW, paged" if cfg.optim.optimizer == "paged_adamw" else "AdamW"
+def _optimizer(optim: Settings) -> str:
+    return "AdamW, paged" if optim.get("optimizer") == "paged_adamw" else "AdamW"
+
+
+def _option(run: Settings, *names: str) -> Any:
+    """The method's option that has one of these names."""
+    options = run["method"].get("options", {})
+    return next((options[name] for name in names if name in options), None)
 
 
 def _text(value: Any) -> str:

@@ -40,6 +40,7 @@ def status(found: Found, wanted: Grid, seen: Seen | None = None, words: Sequence
             *_processes(found, seen),
             *_failures(found, wanted, seen, words),
             *_clocks(found.records),
+            *_unlike(found),
             *_shortened(f"No record: {problem.path}: {problem.message}" for problem in found.problems),
         ],
     )
@@ -84,6 +85,14 @@ def _failures(found: Found, wanted: Grid, seen: Seen, words: Sequence[str]) -> l
 
 def _first_line(record: RunRecord) -> str:
     return str((record.error or {}).get("message", "")).partition("\n")[0]
+
+
+def _unlike(found: Found) -> list[str]:
+    """Name the finished runs that no table shows, and in what they differ from the others of their cell."""
+    return _shortened(
+        f"Not in a table: {run.run_id}: unlike {kept.run_id} in {', '.join(sameness.differences(kept, run))}"
+        for run, kept in sameness.separate(found)[1]
+    )
 
 
 def _clocks(found: Sequence[RunRecord]) -> list[str]:

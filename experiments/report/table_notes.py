@@ -1,15 +1,16 @@
 """The sentences below a paper table: what a cell is, who published what, and what was left out."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from experiments.families import FAMILIES
 from experiments.records import Problem, RunRecord
-from experiments.report import family_notes, published, sameness, summary
+from experiments.report import family_notes, published, scales, summary
 from experiments.report.names import MODELS, row_name
 from experiments.report.paper_table import BY_TARGETS, PaperTable
 
-MAX_LISTED = 20  # failed runs and unusable files that a table names; the rest is counted
+GUIDE = "The rest: docs/reading-the-tables.md"
+NOT_COMPARABLE = "Not comparable with the published table: models, data or settings are others."
 EPOCHS = {
     "best": "Each run counts with its best epoch, as in the paper. It is chosen on the evaluation set "
     "itself, which flatters every method; the option --epoch last shows the last.",
@@ -30,9 +31,10 @@ def scores(table: PaperTable) -> list[str]:
         f"Bold: best of a model's {rows}, where all have the same number of seeds; "
         f"changed settings do not compete. # Params: stored parameters{head}.",
         *family_notes.of(table),
+        *table.borrowed.notes(),
     ]
     if not table.has_published:
-        return [*notes, "Not comparable with the published table: models, data or settings are others."]
+        return [*notes, NOT_COMPARABLE]
     last = f"{STD if glue else 'Published'} # Params are in millions."
     return [*notes, *_sources(table.family), last]
 
@@ -59,29 +61,50 @@ def intervals(center: str, unit: str, one: str) -> str:
     )
 
 
+def brief(table: PaperTable) -> list[str]:
+    """What a terminal shows below the scores: how to read a cell, what is missing, and what lists it."""
+    return [
+        f"A cell: {table.cells.center} of the seeds ± standard deviation (seeds). {GUIDE}",
+        family_notes.brief(table),
+        *([] if table.has_published else [NOT_COMPARABLE]),
+        *table.borrowed.notes(),
+        *trouble(table),
+        *gaps(table.missing(), scales.make("reproduce", scales.find(table.family, table.scale))),
+    ]
+
+
+def gaps(missing: Sequence[tuple[str, str]], command: str) -> list[str]:
+    """One line on the rows that lack runs, or none."""
+    rows = "1 row lacks" if len(missing) == 1 else f"{len(missing)} rows lack"
+    return [f"{rows} runs: {command} makes them."] if missing else []
+
+
 def trouble(table: PaperTable) -> list[str]:
-    """Runs and files that the table had to leave out, by name."""
-    return left_out(table.unfinished(), table.left_out, table.found.problems)
+    """One line on the runs and files that the table leaves out, or none."""
+    command = scales.make("status", scales.find(table.family, table.scale))
+    return left_out(table.unfinished(), table.left_out, command, table.found.problems)
 
 
 def left_out(
     unfinished: Sequence[RunRecord],
     unlike: Sequence[tuple[RunRecord, RunRecord]],
+    command: str,
     problems: Sequence[Problem] = (),
 ) -> list[str]:
-    """What a table had to leave out: unfinished runs, runs unlike others, files that are no records."""
-    lines = []
-    for record in unfinished:
-        error = record.error or {}
-        why = f": {error.get('type')}: {error.get('message')}" if error else ""
-        lines.append(f"Left out, {record.status}: {record.run_id}{why:.200}")
-    lines += [f"Left out, no record: {problem.path}: {problem.message:.200}" for problem in problems]
-    lines += [
-        f"Left out: {run.run_id}: unlike {kept.run_id} in {', '.join(sameness.differences(kept, run))}"
-        for run, kept in unlike
-    ]
-    rest = len(lines) - MAX_LISTED
-    return [*lines[:MAX_LISTED], *([f"Left out besides: {rest} more."] if rest > 0 else [])]
+    """One line on what a table leaves out, or none.
+
+    Args:
+        unfinished: failed and cancelled runs.
+        unlike: finished runs, each beside the one of its cell that it differs from.
+        command: what lists them.
+        problems: files that are no records.
+    """
+    states = Counter(record.status for record in unfinished)
+    counts = [(count, f"{status} run", f"{status} runs") for status, count in sorted(states.items())]
+    counts += [(len(unlike), "run unlike the others of its cell", "runs unlike the others of their cells")]
+    counts += [(len(problems), "file that is no record", "files that are no records")]
+    told = [f"{count} {one if count == 1 else several}" for count, one, several in counts if count]
+    return [f"Left out: {', '.join(told)}; {command} lists them."] if told else []
 
 
 def _sources(family: str) -> list[str]:

@@ -36,6 +36,7 @@ def scores(table: PaperTable) -> Table:
         blocks=_blocks(table, lines),
         notes=[*table_notes.scores(table), *table_notes.trouble(table)],
         commands=table.missing(),
+        brief=table_notes.brief(table),
     )
 
 
@@ -111,12 +112,13 @@ def _measured_cell(table: PaperTable, row: RowKey, column: str) -> Cell:
         return Cell(GAP)
     bold, digits = row in table.best[column], table.digits(column)
     runs = tuple(table.run_ids(row, column))
+    mark = table.borrowed.mark(runs)
     if column == AVERAGE:
-        return Cell(f"{center:.{digits}f}", bold, runs)
+        return Cell(f"{center:.{digits}f}{mark}", bold, runs)
     values = table.cells.sample(row, column).values
     spread = summary.spread(values)
     around = "" if spread is None else f" ± {spread:.{digits}f}"
-    return Cell(f"{center:.{digits}f}{around} ({len(values)})", bold, runs)
+    return Cell(f"{center:.{digits}f}{around} ({len(values)}){mark}", bold, runs)
 
 
 def _others(table: PaperTable, row: RowKey) -> list[Other]:

@@ -5,43 +5,64 @@ read from the other half, so a small model learns synonyms, kinds and agreement 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
 
 from experiments.data.synthetic import sentences
+from experiments.data.synthetic.sentences import Event
 
 
-def text_pairs(num_pairs: int, seed: str) -> Iterator[tuple[str, str]]:
+@dataclass(frozen=True)
+class TextPair:
+    """Two sentences, and whether the second goes with the first or is about something else."""
+
+    first: str
+    second: str
+    related: bool
+
+
+def text_pairs(num_pairs: int, unrelated_ratio: float, seed: str) -> Iterator[TextPair]:
     """Pairs in random order: a statement and its paraphrase, its kinds or a question on it; or two opinions.
 
     Args:
         num_pairs: how many.
+        unrelated_ratio: share of the pairs whose halves do not belong together, 0..1.
         seed: any string; the same one gives the same pairs.
     """
     rng = Random(seed)
     for _ in range(num_pairs):
-        yield rng.choice(_WRITERS)(rng)
+        related = rng.random() >= unrelated_ratio
+        yield TextPair(*rng.choice(_WRITERS)(rng, related), related)
 
 
-def _paraphrase(rng: Random) -> tuple[str, str]:
+def _events(rng: Random, related: bool) -> tuple[Event, Event]:
+    """One event twice, or two."""
     event = sentences.draw_event(rng, "text")
-    return sentences.statement(event, rng), sentences.statement(event, rng)
+    other = event if related else sentences.draw_event(rng, "text")
+    return event, other
 
 
-def _kinds(rng: Random) -> tuple[str, str]:
-    event = sentences.draw_event(rng, "text")
-    return sentences.statement(event, rng), sentences.category_statement(event, rng)
+def _paraphrase(rng: Random, related: bool) -> tuple[str, str]:
+    event, other = _events(rng, related)
+    return sentences.statement(event, rng), sentences.statement(other, rng)
 
 
-def _question(rng: Random) -> tuple[str, str]:
-    event = sentences.draw_event(rng, "text")
+def _kinds(rng: Random, related: bool) -> tuple[str, str]:
+    event, other = _events(rng, related)
+    return sentences.statement(event, rng), sentences.category_statement(other, rng)
+
+
+def _question(rng: Random, related: bool) -> tuple[str, str]:
+    event, other = _events(rng, related)
     asked = rng.choice(sentences.ASKABLE)
-    return sentences.question(event, asked, rng), sentences.statement(event, rng)
+    return sentences.question(event, asked, rng), sentences.statement(other, rng)
 
 
-def _opinion(rng: Random) -> tuple[str, str]:
+def _opinion(rng: Random, related: bool) -> tuple[str, str]:
     pleasant = rng.random() < 0.5
-    first, second = (sentences.draw_opinion(rng, "text", pleasant) for _ in range(2))
+    first = sentences.draw_opinion(rng, "text", pleasant)
+    second = sentences.draw_opinion(rng, "text", pleasant == related)
     return sentences.opinion_statement(first, rng), sentences.opinion_statement(second, rng)
 
 
-_WRITERS = (_paraphrase, _paraphrase, _kinds, _kinds, _question, _opinion, _opinion)
+_WRITERS = (_paraphrase, _kinds, _question, _opinion)

@@ -24,6 +24,8 @@ SHARES: dict[Part, range] = {"text": range(0, 6), "train": range(6, 8), "validat
 SLOTS = ("quality", "subject", "action", "object", "place")
 """The five ideas of an event; the graded similarity counts how many of them agree."""
 ASKABLE: tuple[Asked, ...] = ("subject", "object", "place")
+DEGREES = {"very": 2, "slightly": 1, "not": -1}
+"""What an adverb makes of an adjective's value, 1 for a pleasant one and -1 for an unpleasant one."""
 NUM_CHOICES = dict(
     zip(SLOTS, map(len, (words.QUALITIES, words.NOUNS, words.VERBS, words.NOUNS, words.PLACES)), strict=True)
 )
@@ -44,14 +46,22 @@ class Event:
 
 @dataclass(frozen=True)
 class Opinion:
-    """Someone somewhere is pleasant or not, said with two adjectives, each plain, strengthened or negated."""
+    """Someone somewhere is pleasant or not, said with two adjectives, each with an adverb of `DEGREES`."""
 
     subject: int
     subject_plural: bool
     place: int
-    pleasant: bool
     adjectives: tuple[str, str]
-    negated: tuple[bool, bool]
+    adverbs: tuple[str, str]
+
+    @property
+    def values(self) -> tuple[int, int]:
+        """How pleasant each adjective with its adverb is: very kind is 2, slightly cruel and not kind are -1."""
+        first, second = (
+            DEGREES[adverb] * (1 if adjective in words.PLEASANT else -1)
+            for adverb, adjective in zip(self.adverbs, self.adjectives, strict=True)
+        )
+        return first, second
 
 
 def part_of(meaning: Event | Opinion) -> Part:
@@ -70,14 +80,18 @@ def draw_event(rng: Random, part: Part) -> Event:
 
 
 def draw_opinion(rng: Random, part: Part, pleasant: bool) -> Opinion:
-    """A random opinion of a part; a negated adjective is drawn from the opposite list."""
+    """A random opinion of a part whose values add up to more than 0, or to less."""
     while True:
-        negated = (rng.random() < 0.5, rng.random() < 0.5)
-        lists = [words.PLEASANT if pleasant != no else words.UNPLEASANT for no in negated]
-        adjectives = (rng.choice(lists[0]), rng.choice(lists[1]))
         subject, place = rng.randrange(len(words.NOUNS)), rng.randrange(len(words.PLACES))
-        opinion = Opinion(subject, rng.random() < 0.5, place, pleasant, adjectives, negated)
-        if part_of(opinion) == part and adjectives[0] != adjectives[1]:
+        adjectives = rng.sample(words.PLEASANT + words.UNPLEASANT, 2)
+        adverbs = rng.choices(tuple(DEGREES), (12, 5, 3), k=2)
+        opinion = Opinion(
+            subject, rng.random() < 0.5, place, (adjectives[0], adjectives[1]), (adverbs[0], adverbs[1])
+        )
+        total = sum(opinion.values)
+        if opinion.values[0] * opinion.values[1] < 0 and rng.random() < 0.75:
+            continue
+        if total != 0 and (total > 0) == pleasant and part_of(opinion) == part:
             return opinion
 
 
@@ -146,11 +160,11 @@ def question(event: Event, asked: Asked, rng: Random) -> str:
 
 
 def opinion_statement(opinion: Opinion, rng: Random) -> str:
-    """The dogs in the garden are very kind and not cruel."""
+    """The dogs in the garden are very kind but slightly sad."""
     subject = noun_phrase(rng.choice(words.NOUNS[opinion.subject]), opinion.subject_plural, rng)
-    said = [
-        f"{'not' if no else 'very'} {adjective}"
-        for no, adjective in zip(opinion.negated, opinion.adjectives, strict=True)
-    ]
+    first, second = (
+        f"{adverb} {adjective}" for adverb, adjective in zip(opinion.adverbs, opinion.adjectives, strict=True)
+    )
     be = "are" if opinion.subject_plural else "is"
-    return f"{subject} {place_phrase(opinion.place, rng)} {be} {said[0]} and {said[1]}"
+    joined = "and" if opinion.values[0] * opinion.values[1] > 0 else "but"
+    return f"{subject} {place_phrase(opinion.place, rng)} {be} {first} {joined} {second}"

@@ -33,11 +33,16 @@ def acceptability(rng: Random, part: Part) -> Example:
 
 
 def _broken(sentence: str, rng: Random) -> str:
-    """Change the number of the verb, and swap two neighbouring words of different kinds half the time."""
+    """Break one thing: the number of the verb or of an article, or the order of two neighbouring words."""
     tokens = sentence.split()
-    tokens[3] = tokens[3][:-1] if _is_singular_verb(tokens[3]) else tokens[3] + "s"
-    if rng.random() < 0.5:
-        first = rng.choice((1, 2, 4))
+    kind = rng.randrange(3)
+    if kind == 0:
+        tokens[3] = tokens[3][:-1] if _is_singular_verb(tokens[3]) else tokens[3] + "s"
+    elif kind == 1:
+        article, noun = rng.choice(((0, 2), (4, 5)))
+        tokens[article] = "this" if tokens[noun].endswith("s") else "these"
+    else:
+        first = rng.choice((1, 2, 3, 4))
         tokens[first], tokens[first + 1] = tokens[first + 1], tokens[first]
     return " ".join(tokens)
 
@@ -56,7 +61,8 @@ def sentiment(rng: Random, part: Part) -> Example:
 def paraphrase(rng: Random, part: Part) -> Example:
     """MRPC's kind: two or three of the five ideas differ in a negative."""
     label = rng.randrange(2)
-    slots = () if label else rng.sample(sentences.SLOTS, rng.randint(2, 3))
+    slots = [] if label else rng.sample(("subject", "action", "object"), rng.randint(1, 2))
+    slots += [slot for slot in ("quality", "place") if rng.random() < 0.5]
     first, second = sentences.draw_pair(rng, part, slots)
     return Example(sentences.statement(first, rng), sentences.statement(second, rng), label)
 
@@ -65,7 +71,7 @@ def answering(rng: Random, part: Part) -> Example:
     """QNLI's kind, question first: in a negative all that the question tells differs, or all but one idea."""
     label = rng.randrange(2)
     asked = rng.choice(sentences.ASKABLE)
-    slots = _some(TOLD[asked], len(TOLD[asked]) - 1, rng) if label else ()
+    slots = rng.sample(TOLD[asked], rng.randint(1, 2)) if label else ()
     event, other = sentences.draw_pair(rng, part, slots)
     return Example(sentences.question(other, asked, rng), sentences.statement(event, rng), label)
 
@@ -73,24 +79,26 @@ def answering(rng: Random, part: Part) -> Example:
 def entailment(rng: Random, part: Part) -> Example:
     """RTE's kind: in a negative both actors are of another kind, and the action differs too."""
     label = rng.randrange(2)
-    slots = ("subject", "action", "object") if label else ()
+    slots = rng.sample(("subject", "action", "object"), rng.randint(1, 2)) if label else ()
     event, other = sentences.draw_pair(rng, part, slots)
-    while label and not _kinds_differ(event, other):
+    while label and not _kinds_differ(event, other, slots):
         event, other = sentences.draw_pair(rng, part, slots)
     return Example(sentences.statement(event, rng), sentences.category_statement(other, rng), label)
 
 
-def _kinds_differ(event: Event, other: Event) -> bool:
-    actors = ((event.subject, other.subject), (event.object, other.object))
+def _kinds_differ(event: Event, other: Event, slots) -> bool:
+    actors = [(getattr(event, s), getattr(other, s)) for s in slots if s != "action"]
     return all(words.category_of(one) != words.category_of(another) for one, another in actors)
 
 
 def similarity(rng: Random, part: Part) -> Example:
     """STS-B's kind: 0 to 5 ideas in common."""
-    common = rng.randrange(len(sentences.SLOTS) + 1)
-    slots = rng.sample(sentences.SLOTS, len(sentences.SLOTS) - common)
+    W = {"subject": 2.0, "action": 1.5, "object": 1.5}
+    slots = rng.sample(tuple(W), rng.randrange(4))
+    score = 5 - sum(W[s] for s in slots)
+    slots += [slot for slot in ("quality", "place") if rng.random() < 0.5]
     first, second = sentences.draw_pair(rng, part, slots)
-    return Example(sentences.statement(first, rng), sentences.statement(second, rng), float(common))
+    return Example(sentences.statement(first, rng), sentences.statement(second, rng), score)
 
 
 def _some(slots: tuple[str, ...], at_least: int, rng: Random) -> list[str]:

@@ -34,7 +34,7 @@ PLACES: tuple[Names, ...] = (("garden", "yard"), ("forest", "wood"), ("street", 
 PLEASANT = ("kind", "nice", "brave", "clever", "happy", "gentle")
 UNPLEASANT = ("cruel", "mean", "cowardly", "stupid", "sad", "rough")
 FUNCTION_WORDS = (
-    *("the", "this", "these", "one", "some", "in", "is", "are", "not", "very", "and"),
+    *("the", "this", "these", "one", "some", "in", "is", "are", "not", "very", "slightly", "and", "but"),
     *("who", "what", "where", "does", "do", "?"),
 )
 
@@ -52,6 +52,14 @@ def noun_form(name: str, plural: bool) -> str:
 def verb_form(name: str, plural: bool) -> str:
     """A verb that agrees with its subject: (the dog) chases, (the dogs) chase."""
     return name if plural else name + "s"
+
+
+def kinds() -> tuple[tuple[str, ...], ...]:
+    """The vocabulary in groups of words that can take each other's place: in number too, but not in meaning."""
+    nouns, verbs = ([name for names in group for name in names] for group in (NOUNS, VERBS))
+    marked = [(*words,) for group in (nouns, verbs, CATEGORIES) for words in (group, [word + "s" for word in group])]
+    plain = [[name for names in group for name in names] for group in (QUALITIES, PLACES)]
+    return (*marked, *map(tuple, plain), PLEASANT + UNPLEASANT, FUNCTION_WORDS)
 
 
 def vocabulary() -> tuple[str, ...]:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from experiments.families import FAMILIES
+from experiments.records import Found
 from experiments.report import ablations, grid, scales
+from experiments.report.ablation_table import AblationTable
 from experiments.report.figures import selections, sizes, style, usage
 from experiments.report.figures.sources import Run, Sources
 from experiments.report.grid import RowKey
@@ -100,6 +103,30 @@ def draw_all(sources: Sources) -> list[Drawing]:
         return [*of_several, *(_of_one_run(sources, name, wanted) for name, wanted in ONE_RUN.items())]
 
 
+def pictures(found: Found, scale: str, family: str, ablation: bool = False) -> dict[str, Figure]:
+    """Draw score against stored parameters for a family's table, or for Tables 5 and 6, by file name.
+
+    Args:
+        found: the records.
+        scale: name of the scale.
+        family: whose table.
+        ablation: Tables 5 and 6 in place of the family's own.
+    """
+    with style.applied():
+        if ablation:
+            built = [AblationTable(found, scale, name) for name in ablations.TABLES]
+            drawn = {
+                f"{table.name}-{model}": sizes.of_ablation(table, model)
+                for table in built
+                for model in table.by_model
+            }
+        else:
+            table = PaperTable(found, scale, family)
+            models = dict.fromkeys(row.model for row in table.rows)
+            drawn = {f"{FAMILIES[family].table}-{model}": sizes.of_family(table, model) for model in models}
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
 def write(drawings: list[Drawing], folder: Path) -> list[Path]:
     """Write the figures that could be drawn. Returns their paths."""
     made = [drawing for drawing in drawings if drawing.figure is not None]
@@ -108,14 +135,13 @@ def write(drawings: list[Drawing], folder: Path) -> list[Path]:
 
 def _sizes(sources: Sources) -> Drawing:
     table, model = PaperTable(sources.found, sources.scale), sources.model()
-    there = sizes.has_points(table, model)
     caption = (
         f"Scale {sources.scale}, {MODELS.get(model, model)}: {table.cells.center} over the seeds of each row "
         "of Table 1 with query and value (qv) or all layers, and the sample standard deviation as a bar; "
         f"stored parameters without the head, on a logarithmic axis. {sizes.counts(table, model)}"
     ).rstrip()
     command = grid.command("glue", sources.scale, RowKey(model, "vblora", "qv"), ["cola"], [0])
-    figure = sizes.score_by_size(table, model) if there else None
+    figure = sizes.of_family(table, model)
     return Drawing(
         "figure1", "Score against stored parameters", figure, _caption("figure1", caption), command
     )

@@ -1,16 +1,16 @@
 """Figures 3 to 5: which bank vectors each sub-vector selected, during training and by period."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.report.figures import style
 from experiments.report.figures.sources import Run
 
 SUBVECTOR, VECTOR = "sub-vector", "bank vector"
 SHARE = "share of the compositions in training that selected the vector"
+TOP = style.TITLE + style.LEGEND_WITH_TITLE
 NUM_PANELS = 6  # of Figure 5: periods of training
 
 
@@ -20,18 +20,18 @@ def during_training(runs: dict[str, Run]) -> Figure:
     Args:
         runs: by the title of the panel.
     """
-    figure, axes = style.new(2.7, len(runs), sharey=False)
+    figure, axes = style.new(2.7, len(runs), top=TOP)
     for axis, (title, run) in zip(axes[0], runs.items(), strict=True):
         draw(axis, run.footprint.selected().numpy(), run.footprint.last.shape[1])
         axis.set_title(title)
     axes[0][0].set_ylabel(VECTOR)
-    legend(figure, axes[0])
+    legend(figure, axes)
     return figure
 
 
 def by_period(run: Run) -> Figure:
     """Figure 5: the same run period by period."""
-    figure, axes = style.new(3.8, 3, 2, sharex=True, sharey=True)
+    figure, axes = style.new(3.8, 3, 2, TOP, sharex=True, sharey=True)
     ends = [number * run.footprint.num_periods // NUM_PANELS for number in range(NUM_PANELS + 1)]
     for axis, first, end in zip(axes.flat, ends, ends[1:], strict=False):
         draw(axis, run.footprint.selected(first, end - 1).numpy(), run.footprint.last.shape[1])
@@ -42,7 +42,7 @@ def by_period(run: Run) -> Figure:
         axis.set_xlabel(SUBVECTOR)
     for row in axes:
         row[0].set_ylabel(VECTOR)
-    legend(figure, axes.flatten())
+    legend(figure, axes)
     return figure
 
 
@@ -51,7 +51,7 @@ def first_and_last(run: Run) -> Figure:
     found = run.footprint
     size = len(found.first), len(found.vectors)
     first, last = _chosen(found.first.numpy(), size), _chosen(found.last.numpy(), size)
-    figure, axes = style.new(3.2)
+    figure, axes = style.new(3.2, top=style.LEGEND)
     axis = axes[0][0]
     kinds = (
         (first & ~last, style.SKY, "first only"),
@@ -63,7 +63,7 @@ def first_and_last(run: Run) -> Figure:
         style.squares(axis, rows, vectors, colour, f"{label} ({len(rows):,})")
     _frame(axis, size)
     axis.set_ylabel(VECTOR)
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    style.legend(figure, style.labelled(axes))
     return figure
 
 
@@ -90,6 +90,8 @@ def _frame(axis: Axes, size: tuple[int, ...]) -> None:
     axis.set_xlim(-0.5, size[0] - 0.5)
     axis.set_ylim(-0.5, size[1] - 0.5)
     axis.set_xlabel(SUBVECTOR)
+    for each in (axis.xaxis, axis.yaxis):
+        each.set_major_locator(MaxNLocator(nbins=4, integer=True))
 
 
 def _chosen(indices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -100,9 +102,6 @@ def _chosen(indices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def legend(figure: Figure, axes: np.ndarray) -> None:
     """Say above the panels what their colours mean."""
-    found: dict[str, Any] = {}
-    for axis in axes:
-        found |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-    order = [_level(low) for low, _ in style.LEVELS if _level(low) in found]
-    handles = [found[name] for name in order]
-    figure.legend(handles=handles, labels=order, loc="outside upper center", ncols=4, title=SHARE)
+    drawn = style.labelled(axes)
+    levels = [_level(low) for low, _ in style.LEVELS]
+    style.legend(figure, {level: drawn[level] for level in levels if level in drawn}, title=SHARE)

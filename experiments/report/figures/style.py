@@ -32,6 +32,8 @@ METHODS: Mapping[str, tuple[str, str]] = {
 LEVELS = ((0.0, "#A6CEE3"), (0.1, "#4292C6"), (0.5, "#08519C"), (0.9, "#041F42"))
 """From which share of all selections on a point has which colour: one hue, darker for more."""
 WIDTH = 7.0  # inches: the text width of a printed page
+LEFT, RIGHT, BOTTOM = 0.65, 0.1, 0.42  # inches around the panels; a layout that measures every label is slow
+TITLE, LEGEND, LEGEND_WITH_TITLE = 0.3, 0.25, 0.4  # inches above the panels that each takes
 KINDS = ("svg", "pdf")
 SETTINGS: Any = {
     "svg.hashsalt": "vblora",
@@ -55,20 +57,50 @@ def applied() -> Iterator[None]:
         yield
 
 
-def new(height: float, columns: int = 1, rows: int = 1, **options: Any) -> tuple[Figure, np.ndarray]:
-    """An empty figure of full width.
+def new(
+    height: float, columns: int = 1, rows: int = 1, top: float = RIGHT, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """Return an empty figure of full width, and its panels as a matrix.
 
     Args:
         height: in inches.
         columns: of panels.
         rows: of panels.
+        top: inches above the panels, for titles and a legend.
         options: of `Figure.subplots`.
-
-    Returns:
-        The figure, and its panels as a matrix.
     """
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height))
+    panel = (height - BOTTOM - top - TITLE * (rows - 1)) / rows
+    figure.subplots_adjust(
+        left=LEFT / WIDTH,
+        right=1 - RIGHT / WIDTH,
+        bottom=BOTTOM / height,
+        top=1 - top / height,
+        wspace=0.08 if options.get("sharey") else 0.2,
+        hspace=TITLE / panel,
+    )
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def labelled(panels: np.ndarray) -> dict[str, Any]:
+    """What panels draw under a label, each label once."""
+    return {
+        label: drawn
+        for axis in panels.flat
+        for drawn, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+
+
+def legend(figure: Figure, entries: Mapping[str, Any], **options: Any) -> None:
+    """Put a legend in one line above the panels.
+
+    Args:
+        figure: with room for it.
+        entries: label -> what is drawn so.
+        options: of `Figure.legend`.
+    """
+    options |= {"loc": "upper center", "borderaxespad": 0.1, "ncols": max(len(entries), 1)}
+    figure.legend(list(entries.values()), list(entries), **options)
 
 
 def squares(axis: Axes, columns: np.ndarray, rows: np.ndarray, colour: str, label: str = "") -> None:
@@ -92,7 +124,8 @@ def squares(axis: Axes, columns: np.ndarray, rows: np.ndarray, colour: str, labe
     places = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1)
     codes = [Outline.MOVETO, *[Outline.LINETO] * 3, Outline.CLOSEPOLY] * len(starts)
     outline = Outline(places.reshape(-1, 2), codes)
-    axis.add_patch(PathPatch(outline, facecolor=colour, edgecolor="none", label=label or None))
+    # As an artist: as a patch, matplotlib would walk along every side to find limits, which callers set.
+    axis.add_artist(PathPatch(outline, facecolor=colour, edgecolor="none", label=label or None))
 
 
 def write(figure: Figure, folder: Path, name: str) -> list[Path]:

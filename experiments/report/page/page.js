@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const PAGE = 50; // runs shown at a time
+  const SHOWN = 25; // runs that the list shows at most
   const root = document.documentElement;
 
   function make(name, attributes, ...children) {
@@ -45,7 +45,7 @@
         || (head.getAttribute("aria-sort") === null && !head.classList.contains("num"));
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-      for (const body of table.tBodies) {
+      for (const body of table.querySelectorAll("tbody:not(.model)")) {
         const rows = [...body.rows].map((row) => [key(row.cells[column]), row]);
         rows.sort((a, b) => compare(a[0], b[0], ascending ? 1 : -1));
         body.append(...rows.map((pair) => pair[1]));
@@ -60,7 +60,7 @@
   const byName = new Map(runs.map((run) => [run.name, run]));
   const list = document.getElementById("list"), count = document.getElementById("count");
   const detail = document.getElementById("detail"), search = document.getElementById("search");
-  let shown = runs, page = 0, chosen = null;
+  let chosen = null;
 
   const score = (run) => run.metric ? `${run.metric} ${Number(run.scores[run.metric]).toFixed(4)}` : "";
   const minutes = (seconds) => seconds === undefined ? "" : seconds < 90 ? `${seconds.toFixed(1)} s` : `${(seconds / 60).toFixed(1)} min`;
@@ -74,28 +74,16 @@
       make("td", { class: "num" }, minutes(run.seen.total_seconds)), make("td", {}, place.device || ""),
       make("td", {}, settings["method.name"] || ""), make("td", {}, run.error || ""));
   }
-  function draw() {
-    const pages = Math.max(1, Math.ceil(shown.length / PAGE));
-    page = Math.min(page, pages - 1);
-    const heads = ["Run", "Status", "Score", "Time", "Device", "Method", "Error"].map((name) => make("th", { scope: "col" }, name));
-    const body = make("tbody", {}, ...shown.slice(page * PAGE, (page + 1) * PAGE).map(line));
-    list.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...heads)), body));
-    count.textContent = `${shown.length.toLocaleString("en")} of ${runs.length.toLocaleString("en")} runs`
-      + (pages > 1 ? `, page ${page + 1} of ${pages}` : "");
-  }
   function filter() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    shown = (chosen || runs).filter((run) => words.every((word) => run.words.includes(word)));
-    page = 0;
-    draw();
+    const found = (chosen || runs).filter((run) => words.every((word) => run.words.includes(word)));
+    const heads = ["Run", "Status", "Score", "Time", "Device", "Method", "Error"].map((name) => make("th", { scope: "col" }, name));
+    const body = make("tbody", {}, ...found.slice(0, SHOWN).map(line));
+    list.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...heads)), body));
+    count.textContent = `${found.length.toLocaleString("en")} of ${runs.length.toLocaleString("en")} runs`
+      + (found.length > SHOWN ? `; the first ${SHOWN} are shown` : "");
   }
   search.addEventListener("input", () => { chosen = null; filter(); });
-  const turn = (name, step) => {
-    const button = make("button", { type: "button" }, name);
-    button.addEventListener("click", () => { page = Math.max(0, page + step); draw(); });
-    return button;
-  };
-  list.after(make("div", { class: "pages" }, turn("Earlier", -1), turn("Later", 1)));
 
   function pairs(title, values) {
     const rows = Object.entries(values).filter(([, value]) => value !== null && value !== "null" && value !== "")
@@ -150,5 +138,5 @@
     filter();
     open(chosen.slice(0, 5));
   });
-  draw();
+  filter();
 })();

@@ -1,102 +1,90 @@
-"""Pieces of HTML: tables, figures and notes. Every text is escaped here, and nowhere else put together."""
+"""A scale's part of the page: what is measured as tables and figures, and what is not in a line."""
 
-import base64
-import io
-from collections.abc import Iterable
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from experiments.report.figures import style
+from experiments.families import FAMILIES
+from experiments.records import Found
+from experiments.report import ablations, finding, grid, scales, settings_table, tables
+from experiments.report.figures import gallery
 from experiments.report.figures.gallery import Drawing
-from experiments.report.rendering import Cell, Table, printable
+from experiments.report.figures.sources import Sources
+from experiments.report.grid import Grid
+from experiments.report.page.views import View, views
+from experiments.report.paper_table import PaperTable
 
-LONG = 40  # characters of a cell, from which its lines break
+ABOUT = {
+    "paper": "The paper's models, data and settings.",
+    "minilm": "A real encoder, all-MiniLM-L6-v2, on real GLUE data; both are smaller than the paper's.",
+    "e2e-small": "The E2E data, and a small GPT-2 that was pretrained here.",
+    "math-small": "GSM8K and MATH, and a small Llama that was pretrained here.",
+    "tiny": "Synthetic tasks, and backbones of a few layers that were pretrained here. They show whether the "
+    "methods work and how they compare; the paper's numbers are of other models and data.",
+}
 
 
-def text(value: object) -> str:
-    """A text as HTML shows it, on one line."""
-    return escape(printable(str(value)))
+@dataclass(frozen=True)
+class Part:
+    """A scale's part of the page.
+
+    Attributes:
+        scale, about: its name, and what it is; "" for a user's own.
+        found: its records.
+        measured: whether a run of it is finished.
+        gaps: what its grids have and the records have not, a phrase a grid.
+        command: what runs it.
+        views: its tables, in order.
+        drawings: its figures, in order.
+    """
+
+    scale: str
+    about: str
+    found: Found
+    measured: bool
+    gaps: list[str]
+    command: str
+    views: list[View]
+    drawings: list[Drawing]
 
 
-def element(name: str, content: str, **attributes: str | bool) -> str:
-    """An element around content that is HTML already; attributes are texts. `cls` stands for class."""
-    given = "".join(_attribute(key, value) for key, value in attributes.items())
-    return f"<{name}{given}>{content}</{name}>"
+def part(roots: Sequence[Path], scale: str) -> Part:
+    """Read a scale's records, and make what the page shows of them; of scale paper also what is published."""
+    found = finding.every(roots, scale)
+    done = {record.identity.family for record in found.records if record.outcome is not None}
+    shown = [family for family in FAMILIES if family in done or scale == "paper"]
+    built = [PaperTable(finding.only(found, roots, scale, family), scale, family) for family in shown]
+    others = [*(["claims"] if done else []), *(ablations.TABLES if "glue" in shown else [])]
+    others += [name for name, family in settings_table.FAMILY.items() if family in done]
+    sheets = [tables.of_family(table) for table in built]
+    sheets += [tables.OTHERS[name](found, scale, name) for name in others]
+    drawings = gallery.draw_all(Sources(scale, found, roots)) if "glue" in shown else []
+    all_views = [view for sheet in sheets for view in views(sheet)]
+    return Part(scale, ABOUT.get(scale, ""), found, bool(done), *_gaps(found, scale), all_views, drawings)
 
 
-def table(shown: Table, name: str, scale: str) -> str:
-    """A table that sorts by its columns, group by group, with its notes and what would fill its gaps."""
-    head = "".join(_head(title, letter) for title, letter in zip(shown.header, shown.alignment, strict=True))
-    bodies = "".join(
-        element("tbody", "".join(_row(row, shown.alignment, scale) for row in block))
-        for block in shown.blocks
+def _gaps(found: Found, scale: str) -> tuple[list[str], str]:
+    """The runs that a scale's grids have and the records have not, a phrase a grid; and what runs them."""
+    grids = {family: grid.load(scale, family) for family in FAMILIES} | {"ablations": ablations.load(scale)}
+    phrases = {family: phrase for family, wanted in grids.items() if (phrase := _gap(found, wanted))}
+    targets = ",".join(phrases)
+    targets = f"{{{targets}}}" if len(phrases) > 1 else targets
+    short = scales.find(next(iter(phrases), scales.PLAIN_FAMILY), scale).short
+    return list(phrases.values()), f"make reproduce-{targets} SCALE={short}"
+
+
+def _gap(found: Found, wanted: Grid) -> str:
+    """What of a grid has no finished run, in words."""
+    states = {record.run_id: record.status for record in found.records}
+    ids = [
+        grid.run_id(wanted.family, row, task, seed)
+        for row in wanted.rows
+        for task in wanted.tasks
+        for seed in wanted.seeds
+    ]
+    left = [run_id for run_id in ids if states.get(run_id) != "success"]
+    failed = sum(states.get(run_id) == "failed" for run_id in left)
+    count = f"{len(left)} of {len(ids)}" if len(left) < len(ids) else f"all {len(ids)}"
+    return (
+        f"{count} runs of {wanted.title}" + (f", {failed} of which failed" if failed else "") if left else ""
     )
-    inner = element("caption", text(shown.title)) + element("thead", element("tr", head)) + bodies
-    scrolled = element("div", element("table", inner, cls="sorts"), cls="wide", tabindex="0", role="region",
-                       aria_label=shown.title)  # fmt: skip
-    return element("section", scrolled + notes(shown.notes) + gaps(shown.commands), id=name, cls="sheet")
-
-
-def notes(lines: Iterable[str]) -> str:
-    """Sentences below a table."""
-    found = "".join(element("li", text(line)) for line in lines)
-    return element("ul", found, cls="notes") if found else ""
-
-
-def gaps(commands: list[tuple[str, str]]) -> str:
-    """What is missing, folded away."""
-    if not commands:
-        return ""
-    lines = "".join(
-        element("li", text(what) + " " + element("code", text(command))) for what, command in commands
-    )
-    count = f"{len(commands)} gaps, and the commands that would fill them"
-    return element("details", element("summary", text(count)) + element("ul", lines), cls="gaps")
-
-
-def figure(drawing: Drawing, name: str) -> str:
-    """A figure with its caption; one without a run says what would make it."""
-    number = drawing.name.removeprefix("figure")
-    title = element("strong", text(f"Figure {number}: {drawing.title}."))
-    caption = element("figcaption", f"{title} {text(drawing.caption)}")
-    if drawing.figure is None:
-        gap = f"No run to be drawn of. {element('code', text(drawing.command))}"
-        return element("figure", element("p", gap, cls="gap") + caption, id=name)
-    image = f'<img alt="{text(drawing.title)}" src="{_picture(drawing)}">'
-    return element("figure", image + caption, id=name)
-
-
-def _picture(drawing: Drawing) -> str:
-    assert drawing.figure is not None
-    out = io.BytesIO()
-    with style.applied():
-        drawing.figure.savefig(out, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
-
-
-def _head(title: str, letter: str) -> str:
-    inner = element("button", text(title), type="button") if title else ""
-    return element("th", inner, scope="col", cls="num" if letter == "r" else "")
-
-
-def _row(row: list[Cell], alignment: str, scale: str) -> str:
-    return element(
-        "tr", "".join(_cell(cell, letter, scale) for cell, letter in zip(row, alignment, strict=True))
-    )
-
-
-def _cell(cell: Cell, letter: str, scale: str) -> str:
-    inner = element("b", text(cell.text)) if cell.bold else text(cell.text)
-    if cell.runs:
-        asked = " ".join(f"{scale}/{run}" for run in cell.runs)
-        inner = element(
-            "a", inner, href="#runs", data_runs=asked, title=f"{len(cell.runs)} runs behind this number"
-        )
-    kinds = {"num": letter == "r", "gap": cell.text == "–", "long": len(cell.text) > LONG}
-    return element("td", inner, cls=" ".join(name for name, holds in kinds.items() if holds))
-
-
-def _attribute(key: str, value: str | bool) -> str:
-    if value is False or value == "":
-        return ""
-    name = "class" if key == "cls" else key.replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'

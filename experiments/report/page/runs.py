@@ -8,16 +8,6 @@ from experiments.identity import flat
 from experiments.records import RunRecord
 
 PLACE = ("versions", "python", "platform", "device", "num_threads", "tf32", "git_commit", "git_dirty")
-SEEN = (
-    "train_seconds",
-    "eval_seconds",
-    "total_seconds",
-    "peak_bytes",
-    "num_resumes",
-    "started_at",
-    "finished_at",
-)
-COUNTS = ("trainable_params", "stored_params", "stored_bytes", "num_steps", "best_epoch", "num_eval_examples")
 DIGITS = 5  # of a score: more than a table shows
 
 
@@ -62,7 +52,7 @@ def _run(record: RunRecord, settings: Shared, places: Shared) -> dict[str, Any]:
         "hash": record.hash[:12],
         "settings": settings.number(_texts(flat(config))),
         "place": places.number(_texts(flat({key: about.get(key) for key in PLACE}))),
-        "seen": {key: about[key] for key in SEEN if about.get(key) is not None},
+        "seen": {key: value for key, value in _plain(about).items() if key not in (*PLACE, "tracker_url")},
         "url": about.get("tracker_url"),
         "error": (record.error or {}).get("message", "") if record.status == "failed" else "",
     }
@@ -71,8 +61,12 @@ def _run(record: RunRecord, settings: Shared, places: Shared) -> dict[str, Any]:
     metric = outcome["metric"]
     curve = [[each["step"], _rounded(each["scores"].get(metric))] for each in outcome["history"]]
     scores = {name: _rounded(value) for name, value in outcome["scores"].items()}
-    counts = {key: outcome.get(key) for key in COUNTS}
+    counts = {key: value for key, value in _plain(outcome).items() if not isinstance(value, str)}
     return {**found, "metric": metric, "scores": scores, "curve": curve, "counts": counts}
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if isinstance(value, int | float | str)}
 
 
 def _texts(values: Mapping[str, object]) -> dict[str, str]:

@@ -20,12 +20,13 @@ def results(tmp_path: Path) -> Path:
 
 
 def problems(results: Path, scale: str = "tiny") -> list[str]:
-    return checks.problems([results / "runs", results / "reference"], results / "tables", scale)
+    roots = [results / "runs", results / "reference"]
+    return checks.problems(roots, scale) + checks.stale_tables(roots, results / "tables" / scale, scale)
 
 
 def make_tables(results: Path, epoch: str = "best", family: str = "glue") -> None:
     found = finding.find([results / "runs", results / "reference"], "tiny", family)
-    tables.write(results / "tables", tables.of_family(PaperTable(found, "tiny", family, epoch)))
+    tables.write(results / "tables/tiny", tables.of_family(PaperTable(found, "tiny", family, epoch)))
 
 
 def test_good_results_have_no_problem(results: Path) -> None:
@@ -51,7 +52,7 @@ def test_table_older_than_its_records_is_found(results: Path) -> None:
     make_tables(results, "last")
     write_all(cell("vera-qv", "rte", [0.5]), results / "runs")
     assert len(problems(results)) == 3
-    assert "table1-last.md: not what the records give; make tables SCALE=tiny" in problems(results)[0]
+    assert "table1-last.md: not what the records give; make tables" in problems(results)[0]
 
 
 def test_damaged_record_is_found(results: Path) -> None:
@@ -151,13 +152,13 @@ def test_impossible_scores_and_runs_without_a_table_are_found(
 def test_stale_table_of_each_family_is_found(family: str, number: int, results: Path) -> None:
     write(results, text_run(family, "vblora-all"))
     found = finding.find([results / "runs"], "tiny", family)
-    tables.write(results / "tables", tables.of_family(PaperTable(found, "tiny", family)))
+    tables.write(results / "tables/tiny", tables.of_family(PaperTable(found, "tiny", family)))
     assert problems(results) == []
     write(results, text_run(family, "lora-all"))
     assert [line.split(": ")[0] for line in problems(results)] == [
         str(results / f"tables/tiny/table{number}.{kind}") for kind in ("md", "tex", "csv")
     ]
-    assert problems(results)[0].endswith(f"make tables FAMILY={family} SCALE=tiny")
+    assert problems(results)[0].endswith(f"make tables FAMILY={family}")
 
 
 def test_damaged_file_of_another_family_makes_no_table_stale(results: Path) -> None:
@@ -171,7 +172,7 @@ def test_damaged_file_of_another_family_makes_no_table_stale(results: Path) -> N
 def test_one_family_can_be_checked_alone(results: Path) -> None:
     write(results, text_run("math", "vblora-all", math=5.0), *cell("vera-qv", "rte", [54.2]))
     roots = [results / "runs"]
-    (line,) = checks.problems(roots, results / "tables", "tiny", ["math"])
+    (line,) = checks.problems(roots, "tiny", ["math"])
     assert "scores.math is 5.0" in line
 
 

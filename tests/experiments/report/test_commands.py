@@ -9,7 +9,7 @@ import pytest
 from made_records import RUN_ID, cell, failed, text_run, whole_row, write_all
 
 from experiments import locks
-from experiments.report import commands
+from experiments.report import commands, rendering
 from experiments.report.__main__ import main
 
 
@@ -32,11 +32,57 @@ def test_tables_prints_and_writes(folder: Path, capsys: pytest.CaptureFixture[st
     assert main(["check"]) == 0
 
 
-def test_own_run_hides_the_reference(folder: Path) -> None:
+def test_a_cell_shows_own_runs_or_the_projects_and_says_which(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_all([*cell("vblora-qv", "cola", [0.75] * 3), *cell("lora-qv", "cola", [0.5] * 3)], Path("theirs"))
+    places = ["--results", "mine", "--reference", "theirs", "--tables", "out"]
+    main(["tables", *places])
+    assert "- All: the project's own runs" in capsys.readouterr().out
     write_all(cell("vblora-qv", "cola", [0.25]), Path("mine"))
-    write_all(cell("vblora-qv", "cola", [0.75]), Path("theirs"))
-    main(["tables", "--results", "mine", "--reference", "theirs", "--tables", "out"])
-    assert "25.0 (1)" in Path("out/tiny/table1.md").read_text()
+    main(["tables", *places])
+    assert "- °: the project's own runs" in capsys.readouterr().out
+    table = Path("out/tiny/table1.md").read_text()
+    assert "25.0 (1) |" in table and "50.0 ± 0.0 (3)° |" in table and "75.0" not in table
+    write_all(cell("lora-qv", "cola", [0.25]), Path("mine"))
+    main(["tables", *places])
+    assert "project" not in capsys.readouterr().out and "°" not in Path("out/tiny/table1.md").read_text()
+
+
+def test_refreshing_writes_every_table_of_the_projects_records_and_readme(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "PROJECT", folder)
+    Path("README.md").write_text("<!-- table1:tiny -->\n<!-- /table1:tiny -->\n")
+    reference = Path("results/reference")
+    write_all([*whole_row("vblora-qv", 0.8, 3), text_run("math", "vblora-all")], reference)
+    write_all(whole_row("vblora-qv", 0.1, 3), Path("results/runs"))
+    assert main(["refresh"]) == 0
+    names = {path.stem for path in (reference / "tiny/tables").iterdir()}
+    assert {"table1", "table1-last", "table4", "table7"} <= names and "table2" not in names
+    assert "| VB-LoRA qv | 23,904 | 8" in (reference / "tiny/tables/table1.md").read_text()
+    assert "| VB-LoRA qv | 23,904 | 8" in Path("README.md").read_text()
+    assert main(["check"]) == 0
+    path = reference / "tiny/tables/table4.md"
+    path.write_text(path.read_text().replace("50.0", "60.0"))
+    assert main(["check"]) == 1
+
+
+@pytest.mark.parametrize("words", [[], ["scale=paper"], ["family=ablations"], ["table=7"], ["table=2"]])
+def test_a_terminal_shows_at_most_six_short_lines_below_a_table(
+    words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_all(whole_row("vblora-qv", 0.8, 3), Path("results/runs"))
+    write_all(
+        [failed(f"glue/rte/tiny_roberta/lora-qv/seed{seed}") for seed in range(30)], Path("results/runs")
+    )
+    write_all([text_run("e2e", "vblora-all", meteor=None)], Path("results/reference"))
+    Path("results/runs/tiny/x.json").write_text("{")
+    for command in ("tables", "claims"):
+        main([command, *(word for word in words if command == "tables" or "scale" in word)])
+        below = [line for line in capsys.readouterr().out.splitlines() if line.startswith("- ")]
+        assert 0 < len(below) <= rendering.MOST_LINES
+        assert max(map(len, below)) <= rendering.LONGEST_LINE + len("- ")
 
 
 def test_mean_is_only_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,7 +102,10 @@ def test_thousands_of_files_with_bad_ones_among_them(
     (root / "tiny/glue/cola/tiny_roberta/m0-qv/seed0.json").write_bytes(b"\xff")
     assert main(["tables"]) == 0
     shown = capsys.readouterr().out
-    for part in ("package.json: no run record", "m0-qv/seed0.json: no UTF-8", "Left out, failed: glue/rte"):
+    assert "Left out: 1 failed run, 2 files that are no records; make status lists them." in shown
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    for part in ("package.json: no run record", "m0-qv/seed0.json: no UTF-8", "Failed: glue/rte"):
         assert part in shown
     assert main(["check"]) == 1
 

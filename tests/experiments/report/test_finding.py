@@ -1,10 +1,23 @@
 """Tests of experiments/report/finding.py."""
 
+from collections import defaultdict
 from pathlib import Path
 
-from made_records import cell, text_run, write_all
+from made_records import cell, failed, text_run, write_all
 
 from experiments.report import finding
+
+
+def test_a_cell_has_one_origin(tmp_path: Path) -> None:
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    write_all([*cell("vblora-qv", "cola", [0.5] * 3), *cell("lora-qv", "cola", [0.5] * 3)], theirs)
+    write_all([*cell("vblora-qv", "cola", [0.25]), failed("glue/cola/tiny_roberta/lora-qv/seed7")], mine)
+    found = finding.every([mine, theirs], "tiny")
+    by_row = defaultdict(list)
+    for record in found.records:
+        by_row[record.identity.method].append((record.identity.seed, record.run_id in found.from_first_root))
+    assert by_row["vblora"] == [(0, True)]
+    assert by_row["lora"] == [(0, False), (1, False), (2, False), (7, True)]
 
 
 def test_each_family_has_its_records_and_its_bad_files(tmp_path: Path) -> None:

@@ -32,48 +32,25 @@ def test_filling_again_changes_nothing() -> None:
     assert readme.filled(once, "tiny", "| \\1 |\n") == once
 
 
-def test_table_is_written_to_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "PROJECT", tmp_path)
-    place = tmp_path / "README.md"
-    place.write_text("<!-- table1:tiny -->\n| before |\n<!-- /table1:tiny -->\n<!-- table1:paper -->\n")
-    write_all(cell("vblora-qv", "rte", [0.75]), tmp_path / "reference")
-    assert main(["readme", "--reference", str(tmp_path / "reference"), "scale=tiny"]) == 0
-    text = place.read_text()
-    assert "75.0 (1)" in text and "| before |" not in text and text.endswith("<!-- table1:paper -->\n")
+def test_every_place_gets_its_own_table(tmp_path: Path) -> None:
+    write_all([text_run("e2e", "vblora-all", scale="e2e-small", model="gpt2_small")], tmp_path)
+    write_all(cell("vblora-qv", "rte", [0.75]), tmp_path)
+    before = "<!-- table1:tiny -->\n| before |\n<!-- /table1:tiny -->\nbetween\n<!-- table2:e2e-small -->\n"
+    glue, e2e = readme.refreshed(before, tmp_path).split("between")
+    assert "75.0 (1)" in glue and "| before |" not in glue
+    assert "| small GPT-2, pretrained here | VB-LoRA all |" in e2e and "RoBERTa" not in e2e
 
 
-@pytest.mark.parametrize(
-    ("text", "runs", "message"),
-    [("<!-- table1:tiny -->", [], "holds no finished run"), ("", [0.5], "no line <!-- table1:tiny -->")],
-)
-def test_without_place_or_records_nothing_is_written(
-    text: str,
-    runs: list[float],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_a_place_without_records_is_refused_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(commands, "PROJECT", tmp_path)
+    text = "<!-- table1:paper -->\n"
     (tmp_path / "README.md").write_text(text)
-    write_all(cell("vblora-qv", "rte", runs), tmp_path / "reference")
-    assert main(["readme", "--reference", str(tmp_path / "reference")]) == 1
-    assert message in capsys.readouterr().out
+    write_all(cell("vblora-qv", "rte", [0.75]), tmp_path / "reference")
+    assert main(["refresh", "--reference", str(tmp_path / "reference")]) == 1
+    assert "holds no finished run" in capsys.readouterr().out
     assert (tmp_path / "README.md").read_text() == text
-
-
-def test_each_family_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "PROJECT", tmp_path)
-    place = tmp_path / "README.md"
-    place.write_text("<!-- table1:e2e-small -->\n<!-- table2:e2e-small -->\n")
-    write_all([text_run("e2e", "vblora-all", scale="e2e-small", model="gpt2_small")], tmp_path / "reference")
-    write_all(cell("vblora-qv", "rte", [0.75], "e2e-small"), tmp_path / "reference")
-    assert main(["readme", "--reference", str(tmp_path / "reference"), "table=2", "scale=e2e-small"]) == 0
-    text = place.read_text()
-    assert text.startswith(
-        "<!-- table1:e2e-small -->\n<!-- table2:e2e-small -->\nScale e2e-small: mean of the seeds."
-    )
-    assert "| small GPT-2, pretrained here | VB-LoRA all |" in text and "RoBERTa" not in text
 
 
 def test_readme_has_a_place_for_tiny() -> None:
@@ -86,4 +63,4 @@ def test_readme_shows_what_the_records_give(table: str, scale: str) -> None:
     if not any((REFERENCE / scale / family).rglob("*.json")):
         pytest.skip(f"no records of {family} at scale {scale} under results/reference yet")
     expected = readme.filled(README, scale, readme.part(REFERENCE, scale, family), family)
-    assert expected == README, f"python -m experiments.report readme family={family} scale={scale}"
+    assert expected == README, "python -m experiments.report refresh"

@@ -9,7 +9,7 @@ from made_records import cell, outcome, record, write_all
 
 from experiments import records
 from experiments.records import Found, RunRecord
-from experiments.report import sameness, table_text
+from experiments.report import grid, sameness, status, table_text
 from experiments.report.grid import RowKey
 from experiments.report.paper_table import PaperTable
 
@@ -113,5 +113,7 @@ def test_table_shows_one_kind_and_names_the_others() -> None:
     table = PaperTable(Found(made, []), "tiny")
     assert table.cells.by_row[QV].samples["cola"].scores.keys() == {0, 2}
     notes = table_text.scores(table).notes
+    assert notes[-1] == "Left out: 1 run unlike the others of its cell; make status lists them."
     away, measure = (f"glue/cola/tiny_roberta/vblora-qv/seed{seed}" for seed in (1, 2))
-    assert notes[-1] == f"Left out: {away}: unlike {measure} in version of the task"
+    listed = status.status(Found(made, []), grid.load("tiny")).notes
+    assert f"Not in a table: {away}: unlike {measure} in version of the task" in listed

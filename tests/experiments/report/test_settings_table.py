@@ -11,6 +11,7 @@ import pytest
 from made_records import record, write_all
 
 from experiments import records
+from experiments.record_schema import CONFIG_GROUPS
 from experiments.report import tables
 from experiments.report.settings_table import FAMILY, SettingsTable, table
 
@@ -72,6 +73,15 @@ def test_time_and_memory_are_medians_of_the_runs(found: records.Found) -> None:
     assert shown["tiny RoBERTa", "VB-LoRA all", "Training time", "measured"][2] == "2.0m (3)"
     assert shown["tiny RoBERTa", "VB-LoRA all", "Peak memory, MiB", "measured"][2] == "1,024 (3)"
     assert shown["tiny RoBERTa", "VB-LoRA qv", "Training time", "measured"] == ["–"] * 6
+
+
+def test_settings_are_those_of_the_run_where_there_is_one(tmp_path: Path) -> None:
+    config = {**dict.fromkeys(CONFIG_GROUPS, {}), "optim": {"epochs": 77}, "method": {"options": {"rank": 5}}}
+    write_all([record("glue/cola/tiny_roberta/vblora-qv/seed0", config=config)], tmp_path)
+    shown = rows(records.find([tmp_path], "tiny"), "tiny", "table7")
+    epochs, ranks = (shown["tiny RoBERTa", "VB-LoRA", name, "configured"] for name in ("Epochs", "Rank r"))
+    assert epochs[2] == "77" and ranks[2] == "5"
+    assert "77" not in epochs[:2] and "–" not in epochs  # the other tasks' are composed from conf/
 
 
 def test_other_scales_show_no_published_value(found: records.Found) -> None:

@@ -1,4 +1,4 @@
-"""Tests of experiments/report/tables.py: thousands of records, and the files in results/tables."""
+"""Tests of experiments/report/tables.py: thousands of records, and the project's own table files."""
 
 import os
 import time
@@ -8,10 +8,11 @@ import pytest
 from made_records import whole_row, write_all
 
 from experiments import records
-from experiments.report import checks, tables
+from experiments.report import checks, finding, tables
 from experiments.report.paper_table import PaperTable
 
-RESULTS = Path(__file__).resolve().parents[3] / "results"
+REFERENCE = Path(__file__).resolve().parents[3] / "results" / "reference"
+SCALES = sorted(path.name for path in REFERENCE.iterdir())
 MODELS = {"tiny": "tiny_roberta", "paper": "roberta_base"}
 LONGEST = 60  # seconds, for 3,030 files; about 5 are needed
 
@@ -28,6 +29,16 @@ def test_thousands_of_runs_take_seconds(scale: str, tmp_path: Path, monkeypatch:
     assert all("k99" in text for text in written.values())
 
 
-@pytest.mark.parametrize("scale", sorted(path.name for path in (RESULTS / "tables").iterdir()))
+@pytest.mark.parametrize("scale", SCALES)
 def test_committed_tables_are_what_the_projects_records_give(scale: str) -> None:
-    assert checks.problems([RESULTS / "reference"], RESULTS / "tables", scale) == []
+    folder = tables.reference_folder(REFERENCE, scale)
+    assert any(folder.iterdir())
+    assert checks.problems([REFERENCE], scale) == []
+    assert checks.stale_tables([REFERENCE], folder, scale) == []
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_table_of_the_projects_records_is_kept(scale: str) -> None:
+    made = tables.of_scale(finding.every([REFERENCE], scale), [REFERENCE], scale)
+    kept = {path.stem for path in tables.reference_folder(REFERENCE, scale).iterdir()}
+    assert {sheet.name for sheet in made} == kept

@@ -195,4 +195,4 @@ def test_runs_with_other_ways_of_answering_share_no_cell() -> None:
     plain = RunRecord(**{**vars(first), "config": {**first.config, "generation": {"num_beams": 1}}})
     shown = table([plain, changed], "math")
     assert shown.cells.sample(RowKey("tiny_llama", "vblora", "all"), "math").scores.keys() == {1}
-    assert "settings of generation" in table_text.scores(shown).notes[-1]
+    assert "1 run unlike the others" in table_text.scores(shown).notes[-1]

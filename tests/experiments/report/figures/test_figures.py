@@ -3,16 +3,19 @@
 Each of these made tests here fail: A's weights drawn as B's; periods counted from 1; another's taken.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_records import outcome, record, whole_row, write_all
+from made_records import TEXT, cell, outcome, record, text_run, whole_row, write_all
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch, StepPatch
 
 from experiments import records
+from experiments.families import FAMILIES
 from experiments.report.figures import gallery, selections, sizes, sources, style, usage
 from experiments.report.figures.sources import Run, Sources
 from experiments.report.grid import RowKey
@@ -30,7 +33,12 @@ def of(root: Path, scale: str = "tiny") -> Sources:
 
 
 def bars(figure: Figure) -> list[list[float]]:
-    return [[patch.get_height() for patch in axis.patches] for axis in figure.axes]
+    return [[height for patch in axis.patches for height in heights(patch)] for axis in figure.axes]
+
+
+def heights(patch: Patch) -> Iterable[float]:
+    """Of a group of bars that is one patch, or of one bar."""
+    return patch.get_data().values if isinstance(patch, StepPatch) else [patch.get_height()]
 
 
 def titles(figure: Figure) -> list[str]:
@@ -121,7 +129,8 @@ def test_t_sne_places_every_vector_and_sub_vector() -> None:
 
 def test_scores_stand_over_stored_parameters(tmp_path: Path) -> None:
     write_all([*whole_row("vblora-qv", 0.5, 3), *whole_row("lora-qv", 0.4, 3)], tmp_path)
-    figure = sizes.score_by_size(PaperTable(records.find([tmp_path], "tiny"), "tiny"), "tiny_roberta")
+    figure = sizes.of_family(PaperTable(records.find([tmp_path], "tiny"), "tiny"), "tiny_roberta")
+    assert figure is not None
     points = {line.get_label(): line for axis in figure.axes[:1] for line in axis.lines}
     xs = {float(line.get_xdata()[0]) for line in points.values() if len(line.get_xdata()) == 1}
     assert 23_904.0 in xs
@@ -129,9 +138,29 @@ def test_scores_stand_over_stored_parameters(tmp_path: Path) -> None:
 
 
 def test_published_points_stand_at_scale_paper(tmp_path: Path) -> None:
-    figure = sizes.score_by_size(PaperTable(records.Found([], []), "paper"), "roberta_large")
+    figure = sizes.of_family(PaperTable(records.Found([], []), "paper"), "roberta_large")
+    assert figure is not None
     ys = {float(line.get_ydata()[0]) for line in figure.axes[0].lines}
     assert {68.3, 69.3, 68.0, 64.7} <= ys
+
+
+def test_every_familys_table_has_a_picture_and_so_have_the_ablations(tmp_path: Path) -> None:
+    write_all([*whole_row("vblora-qv", 0.5, 2), *whole_row("lora-qv", 0.4, 2)], tmp_path)
+    write_all(cell("vblora-qv-k1", "cola", [0.4]), tmp_path)
+    write_all([text_run(family, row) for family in TEXT for row in ("vblora-all", "lora-all")], tmp_path)
+    found = records.find([tmp_path], "tiny")
+    names = [*FAMILIES, "ablations"]
+    drawn = [
+        gallery.pictures(found, "tiny", name.replace("ablations", "glue"), name == "ablations")
+        for name in names
+    ]
+    assert [list(each) for each in drawn] == [
+        ["table1-tiny_roberta"],
+        ["table2-tiny_gpt2"],
+        ["table3-tiny_llama"],
+        ["table4-tiny_llama"],
+        ["table5-tiny_roberta", "table6-tiny_roberta"],
+    ]
 
 
 def test_each_figure_names_its_run_or_the_command_that_makes_it(tmp_path: Path) -> None:
@@ -176,6 +205,6 @@ def test_damaged_footprint_is_named(tmp_path: Path) -> None:
 
 
 def test_colours_of_methods_differ_and_so_do_their_markers() -> None:
-    shown = [style.METHODS[name] for name in sizes.SHOWN]
+    shown = [look for name, look in style.METHODS.items() if name not in sizes.LEVELS]
     assert len({colour for colour, _ in shown}) == len({marker for _, marker in shown}) == len(shown)
     assert sources.Run is Run
