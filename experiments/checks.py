@@ -176,6 +176,10 @@ def _without_effect(cfg: Config, used: Sequence[str]) -> Iterator[str]:
             yield f"optim.{kind}_weight_decay: method {cfg.method.name} has no use for it; leave it at 0"
     if cfg.model.path is not None and cfg.model.source in ("tiny", "scratch"):
         yield f"model.path: source {cfg.model.source} reads no folder; model=local would use it"
+    if cfg.model.pretrain and cfg.model.source != "tiny":
+        yield f"model.pretrain: only a model of source tiny is made here, not of source {cfg.model.source}"
+    if cfg.model.pretrain_seed is not None and not cfg.model.pretrain:
+        yield "model.pretrain_seed: only of a backbone that is made here; model.pretrain=true makes one"
     places: dict[str, ModelConfig | DataConfig] = {"model": cfg.model, "data": cfg.data}
     for group, place in places.items():
         if place.revision is not None and place.source != "hub":

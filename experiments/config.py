@@ -88,7 +88,7 @@ class ModelConfig:
 
     Attributes:
         name: its name in run_ids and tables.
-        source: "hub", "local" (a folder), "tiny" (pretrained here) or "scratch" (tiny, not pretrained).
+        source: "hub", "local" (a folder), "tiny" (shipped) or "scratch" (tiny, not pretrained).
         path: hub name or folder; not used by tiny and scratch.
         revision: commit on the hub; None for the newest, whose commit the record then names.
         dtype: number format of the weights.
@@ -98,6 +98,8 @@ class ModelConfig:
         kind: "encoder", "gpt2" or "decoder", by the names of its layers; a decoder's are Llama's.
         layers: by the names of targets, the endings of module names that they mean here.
         splits: of fused layers whose parts are sites of their own: {layer ending: names of the parts}.
+        pretrain: tiny: pretrain the backbone here, by the recipe of the shipped one, once, in some minutes.
+        pretrain_seed: with `pretrain`, another seed than the recipe's.
         sharded: of several processes (`experiments.distributed`) each keeps its part of the weights only, and
             of their optimiser's state (FSDP2), for training that no device has the memory for; the first
             loads the model whole to answer. The result is the same, so it stands in no hash.
@@ -113,6 +115,8 @@ class ModelConfig:
     kind: str = "encoder"
     layers: dict[str, list[str]] = field(default_factory=dict)
     splits: dict[str, list[str]] = field(default_factory=dict)
+    pretrain: bool = False
+    pretrain_seed: int | None = None
     sharded: bool = False
 
 

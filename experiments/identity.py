@@ -16,7 +16,7 @@ LATER = {
         *("train_set", "num_train", "held_out", "num_test", "text_form"),
         *("source_max_length", "target_max_length", "num_turns", "mmlu_shots"),
     ),
-    "model": ("quantization", "add_pad_token"),
+    "model": ("quantization", "add_pad_token", "pretrain", "pretrain_seed"),
     "targets": ("splits",),
     "optim": ("warmup_steps", "label_smoothing", "optimizer", "gradient_checkpointing"),
 }
@@ -43,7 +43,7 @@ def settings(cfg: Config) -> dict[str, Any]:
     _settle_bank(plain["method"])
     for group, keys in LATER.items():
         for key in keys:
-            if plain[group][key] in (None, [], {}):
+            if plain[group][key] in (None, False, [], {}):
                 del plain[group][key]
     return plain
 

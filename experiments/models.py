@@ -1,7 +1,7 @@
 """Backbones and their tokenizers: encoders with a fresh head, and language models, which have none.
 
-`source` is "hub" (a name and a revision), "local" (any folder `from_pretrained` reads), "tiny" (pretrained
-here) or "scratch" (tiny's architecture with random weights).
+`source` is "hub" (a name and a revision), "local" (any folder `from_pretrained` reads), "tiny" (shipped with
+the repository, `experiments.backbones`) or "scratch" (tiny's architecture with random weights).
 
 The head is drawn from torch's global generator, which the pipeline seeds first. It is everything behind the
 encoder: RoBERTa's `classifier` (dense and out_proj), and for BERT its `bert.pooler` and `classifier`, which
@@ -37,7 +37,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from experiments import distributed
+from experiments import backbones, distributed
 from experiments.config import ModelConfig
 from experiments.recipe import DECODERS
 from experiments.tasks.base import Task
@@ -227,13 +227,13 @@ def max_tokens(config: ModelConfig, family: str) -> int | None:
 
 
 def _place(config: ModelConfig, family: str, cache: Path) -> str:
-    """Hub name or folder of the backbone; the tiny one is pretrained if it is not there yet."""
+    """Hub name or folder of the backbone; a tiny one is pretrained first if `config.pretrain` asks for it."""
     if config.source not in SOURCES:
         raise ModelError(f"model.source is {config.source!r}; choose one of {', '.join(SOURCES)}")
     if config.source in ("tiny", "scratch"):
         # transformers writes a model in the first of several processes only.
         with distributed.first_goes_first(), _same_random_state():
-            return str(_tiny(family, cache))
+            return str(_tiny(config, family, cache))
     if config.path is None:
         raise ModelError(f"{config.name}: model.source={config.source} needs model.path")
     if config.source == "local" and not (Path(config.path) / "config.json").is_file():
@@ -243,15 +243,12 @@ def _place(config: ModelConfig, family: str, cache: Path) -> str:
     return config.path
 
 
-def _tiny(family: str, cache: Path) -> Path:
-    """Folder of the tiny backbone of a family."""
-    if family in DECODERS:
-        from experiments.decoder_pretraining import tiny_decoder
-
-        return tiny_decoder(cache, family)
-    from experiments.pretraining import tiny_backbone
-
-    return tiny_backbone(cache)
+def _tiny(config: ModelConfig, family: str, cache: Path) -> Path:
+    """Folder of the tiny backbone of a family: the shipped one, or one made here."""
+    family = family if family in backbones.FAMILIES else "glue"
+    if config.pretrain:
+        return backbones.made(family, config.pretrain_seed, cache)
+    return backbones.folder(family)
 
 
 @contextmanager

@@ -1,8 +1,10 @@
-"""The small pretrained encoder of scale tiny, made here, once, in about a minute.
+"""The small pretrained encoder of scale tiny.
 
-A RoBERTa of two layers learns the synthetic world's text by masked language modelling (Devlin et al. 2019,
-with masks drawn anew at every step as in Liu et al. 2019). Some tokens of a pair of sentences are hidden or
-replaced, and the model tells the original ones from the rest, which holds the other half of the pair.
+A RoBERTa of three layers learns the synthetic world's text by masked language modelling (Devlin et al. 2019,
+with masks drawn anew at every step as in Liu et al. 2019): some tokens of a pair of sentences are hidden or
+replaced, and the model tells the original ones from the rest, which holds the other half of the pair. From
+the last layer but one it also tells which words were replaced (Clark et al. 2020, ELECTRA): without that, a
+model of this size learns to compare two sentences from some seeds and not from others.
 """
 
 import functools
@@ -17,7 +19,7 @@ import torch
 from filelock import FileLock
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 from transformers import (
@@ -31,7 +33,7 @@ from transformers.utils import logging
 
 from experiments.data import synthetic
 from experiments.data.synthetic.corpus import text_pairs
-from experiments.data.synthetic.words import vocabulary
+from experiments.data.synthetic.words import kinds, vocabulary
 from experiments.recipe import Plan, Recipe
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -80,7 +82,7 @@ def _build(folder: Path, make: Callable[[], tuple[PreTrainedTokenizerBase, PreTr
     shutil.rmtree(partial, ignore_errors=True)
     tokenizer, model = make()
     with _no_bars():
-        model.save_pretrained(partial)
+        model.half().save_pretrained(partial)  # half the bytes in the repository, and no score sees it
     tokenizer.save_pretrained(partial)
     os.replace(partial, folder)
 
@@ -128,50 +130,77 @@ def hide(tokens: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Te
 
     Args:
         tokens: ids, (batch, length).
-        recipe: the three ratios.
+        recipe: the ratios.
         generator: where the choice comes from.
 
     Returns:
         What the model reads, and which tokens it is to tell; special tokens are never chosen.
     """
     draw = torch.rand(tokens.shape, generator=generator) / recipe.chosen_ratio
-    words = torch.randint(len(SPECIAL_TOKENS), NUM_TOKENS, tokens.shape, generator=generator)
-    table, sizes = _alternatives()
-    alike = table[tokens, (torch.rand(tokens.shape, generator=generator) * sizes[tokens]).long()]
-    words = torch.where(torch.rand(tokens.shape, generator=generator) < recipe.kind_ratio, alike, words)
     chosen = (draw < 1) & (tokens >= len(SPECIAL_TOKENS))
-    seen = torch.where(draw < recipe.mask_ratio + recipe.random_ratio, words, tokens)
+    is_replaced = draw < recipe.mask_ratio + recipe.random_ratio
+    seen = torch.where(is_replaced, _replacements(tokens, recipe, generator), tokens)
     seen = torch.where(draw < recipe.mask_ratio, MASK, seen)
     return torch.where(chosen, seen, tokens), chosen
 
 
+def _replacements(tokens: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """A word for each token: mostly one of its kind and number, else any."""
+    alike, sizes = _words_alike()
+    places = (torch.rand(tokens.shape, generator=generator) * sizes[tokens]).long()
+    anything = torch.randint(len(SPECIAL_TOKENS), NUM_TOKENS, tokens.shape, generator=generator)
+    is_alike = torch.rand(tokens.shape, generator=generator) < recipe.alike_ratio
+    return torch.where(is_alike, alike[tokens, places], anything)
+
+
 @functools.cache
-def _alternatives():
-    from experiments.data.synthetic.words import kinds
-    ids = {word: number for number, word in enumerate((*SPECIAL_TOKENS, *vocabulary()))}
-    groups = [[ids[w] for w in g] for g in kinds()]
-    table = torch.zeros(NUM_TOKENS, max(map(len, groups)), dtype=torch.long)
-    sizes = torch.ones(NUM_TOKENS)
-    for g in groups:
-        for i in g:
-            table[i, :len(g)] = torch.tensor(g); sizes[i] = len(g)
-    return table, sizes
+def _words_alike() -> tuple[Tensor, Tensor]:
+    """Ids of the words of each token's kind, a row a token, and how many they are; 1 for special tokens."""
+    ids = {word: number for number, word in enumerate(vocabulary(), len(SPECIAL_TOKENS))}
+    groups = [[ids[word] for word in kind] for kind in kinds()]
+    alike, sizes = torch.zeros(NUM_TOKENS, max(map(len, groups)), dtype=torch.long), torch.ones(NUM_TOKENS)
+    for group in groups:
+        alike[group, : len(group)] = torch.tensor(group)
+        sizes[group] = len(group)
+    return alike, sizes
+
+
+class Pretraining(nn.Module):
+    """A model and what pretraining alone needs: one feature that says whether a word was replaced."""
+
+    def __init__(self, model: RobertaForMaskedLM) -> None:
+        super().__init__()
+        self.model = model
+        self.detector = nn.Linear(model.config.hidden_size, 1)
+
+    def losses(self, seen: Tensor, tokens: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy over the chosen tokens, and over the words that are seen, whether replaced.
+
+        The vocabulary's logits are computed for the chosen tokens alone.
+
+        Args:
+            seen: ids with some hidden or replaced, (batch, length).
+            tokens: the true ids.
+            chosen: which to tell.
+        """
+        mask = (tokens != PAD).long()
+        output = self.model.roberta(seen, attention_mask=mask, output_hidden_states=True)
+        told = cross_entropy(self.model.lm_head(output.last_hidden_state[chosen]), tokens[chosen])
+        are_words = (seen >= len(SPECIAL_TOKENS)) & (tokens >= len(SPECIAL_TOKENS))
+        said = self.detector(output.hidden_states[-2][are_words]).squeeze(-1)
+        return told, binary_cross_entropy_with_logits(said, (seen != tokens)[are_words].float())
 
 
 def pretrain(recipe: Recipe) -> RobertaForMaskedLM:
     """Train a model from random weights on text of its own; the caller's random state stays as it was."""
 
-    def loss(model: RobertaForMaskedLM, batch) -> Tensor:
-        return loss_of(model, *batch)
+    def loss(pretraining: Pretraining, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        told, detected = pretraining.losses(*batch)
+        return told + recipe.detection_weight * detected
 
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = build_model(recipe)
-        model.add_module("relation", nn.Linear(recipe.width, 1))
-        model.told=(recipe.told_layer,recipe.told_weight)
-        fit(model, _batches(recipe), loss, recipe)
-        del model.relation, model.told
-        return model
+        return fit(Pretraining(build_model(recipe)), _batches(recipe), loss, recipe).model
 
 
 def fit(
@@ -192,37 +221,15 @@ def fit(
     return model.eval()
 
 
-def loss_of(model: RobertaForMaskedLM, seen: Tensor, tokens: Tensor, chosen: Tensor, related: Tensor) -> Tensor:
-    """Mean cross-entropy over the chosen tokens; the vocabulary's logits are computed for these alone.
-
-    Args:
-        model: what reads `seen`.
-        seen: ids with some hidden, (batch, length).
-        tokens: the true ids.
-        chosen: which to tell.
-    """
-    out = model.roberta(seen, attention_mask=(tokens != PAD).long(), output_hidden_states=True)
-    hidden = out.last_hidden_state
-    layer, weight = model.told
-    words = (tokens >= len(SPECIAL_TOKENS)) & (seen != MASK)
-    said = model.relation(out.hidden_states[layer])[..., 0]
-    told = torch.nn.functional.binary_cross_entropy_with_logits(said[words], (seen != tokens)[words].float())
-    loss: Tensor = cross_entropy(model.lm_head(hidden[chosen]), tokens[chosen])
-    return loss + weight * told
-
-
 def _batches(recipe: Recipe) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    pairs = list(text_pairs(recipe.num_pairs, recipe.unrelated_ratio, f"{synthetic.VERSION}/{recipe.seed}"))
-    halves = [pair.first for pair in pairs], [pair.second for pair in pairs]
-    text = build_tokenizer()(*halves, padding=True, return_tensors="pt")["input_ids"]
-    related = torch.tensor([int(pair.related) for pair in pairs])
+    first, second = zip(*text_pairs(recipe.num_pairs, f"{synthetic.VERSION}/{recipe.seed}"), strict=True)
+    text = build_tokenizer()(list(first), list(second), padding=True, return_tensors="pt")["input_ids"]
     generator = torch.Generator().manual_seed(recipe.seed)
     for _ in range(recipe.num_steps):
-        rows = torch.randint(len(text), (recipe.batch_size,), generator=generator)
-        tokens = text[rows]
+        tokens = text[torch.randint(len(text), (recipe.batch_size,), generator=generator)]
         tokens = tokens[:, : int((tokens != PAD).sum(dim=1).max())]
         seen, chosen = hide(tokens, recipe, generator)
-        yield seen, tokens, chosen, related[rows]
+        yield seen, tokens, chosen
 
 
 def _rise_and_fall(step: int, recipe: Plan) -> float:

@@ -46,21 +46,21 @@ class Recipe(Plan):
         num_pairs: pairs of sentences to draw batches from.
         chosen_ratio: share of the tokens that are to be told, 0..1.
         mask_ratio: share of these that are hidden behind <mask>.
-        random_ratio: share of these that are replaced by a random word; the rest stays as it is. More than
-            RoBERTa's 0.1, so that within few steps the model learns to see what does not fit.
+        random_ratio: share of these that are replaced by another word; the rest stays as it is. More than
+            RoBERTa's 0.1, as there is something to learn from each.
+        alike_ratio: share of the replacements that are a word of the same kind and number.
+        detection_weight: of telling replaced words from others, beside telling the chosen ones.
     """
 
     num_layers: int = 3
     width: int = 64
     num_heads: int = 4
     num_pairs: int = 40_000
-    unrelated_ratio: float = 0.0
-    kind_ratio: float = 0.7
-    told_layer: int = -2
-    told_weight: float = 3.0
     chosen_ratio: float = 0.25
     mask_ratio: float = 0.6
     random_ratio: float = 0.3
+    alike_ratio: float = 0.7
+    detection_weight: float = 3.0
 
     def key(self) -> str:
         """Sixteen digits of the hash over the recipe and the versions of text and code."""

@@ -9,11 +9,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from experiments import backbones
 from experiments import data as sources
 from experiments.config import Config, DataConfig, ModelConfig, TaskConfig
 from experiments.data import DataError
 from experiments.families import FAMILIES
-from experiments.recipe import DECODERS, Recipe
 
 MODEL_FILES = ("config.json", "*.safetensors", "*.bin", "tokenizer*", "vocab*", "merges.txt", "*.model")
 """What decides a folder's weights and tokens."""
@@ -44,12 +44,18 @@ def _data(task: TaskConfig, data: DataConfig) -> str | None:
 
 
 def _backbone(model: ModelConfig, family: str) -> str | None:
-    """Digits of the recipe, or of a local folder's files; None for the hub."""
+    """Digits of a folder's files, or of the recipe of what is pretrained here; None for the hub."""
     if model.source in ("tiny", "scratch"):
-        return DECODERS.get(family, Recipe()).key()
+        if model.pretrain:
+            return backbones.recipe(family, model.pretrain_seed).key()
+        return _folder_digest(backbones.folder(family))
     if model.source != "local" or not model.path:
         return None
-    folder = Path(os.path.expanduser(model.path))
+    return _folder_digest(Path(os.path.expanduser(model.path)))
+
+
+def _folder_digest(folder: Path) -> str:
+    """Digits of what decides the weights and tokens of a folder that transformers wrote."""
     return _digest({path for pattern in MODEL_FILES for path in folder.glob(pattern) if path.is_file()})
 
 

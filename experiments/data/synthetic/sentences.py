@@ -10,7 +10,7 @@ another's sentence.
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
@@ -18,14 +18,19 @@ from experiments.data.synthetic import words
 
 Part = Literal["text", "train", "validation"]
 Asked = Literal["subject", "object", "place"]
+Slot = Literal["quality", "subject", "action", "object", "place"]
 
 SHARES: dict[Part, range] = {"text": range(0, 6), "train": range(6, 8), "validation": range(8, 10)}
 """Tenths of all meanings that belong to each part."""
-SLOTS = ("quality", "subject", "action", "object", "place")
-"""The five ideas of an event; the graded similarity counts how many of them agree."""
+SLOTS: tuple[Slot, ...] = ("quality", "subject", "action", "object", "place")
+"""The five ideas of an event."""
 ASKABLE: tuple[Asked, ...] = ("subject", "object", "place")
 DEGREES = {"very": 2, "slightly": 1, "not": -1}
 """What an adverb makes of an adjective's value, 1 for a pleasant one and -1 for an unpleasant one."""
+ADVERB_WEIGHTS = (12, 5, 3)
+"""How often each adverb of `DEGREES` is drawn: a "not" turns its adjective round, and is the rarest."""
+MIXED_RATIO = 0.25
+"""Share of the opinions that are kept of those with one value above 0 and one below."""
 NUM_CHOICES = dict(
     zip(SLOTS, map(len, (words.QUALITIES, words.NOUNS, words.VERBS, words.NOUNS, words.PLACES)), strict=True)
 )
@@ -56,17 +61,22 @@ class Opinion:
 
     @property
     def values(self) -> tuple[int, int]:
-        """How pleasant each adjective with its adverb is: very kind is 2, slightly cruel and not kind are -1."""
+        """How pleasant each adjective with its adverb is: very kind is 2, slightly cruel and not kind -1."""
         first, second = (
             DEGREES[adverb] * (1 if adjective in words.PLEASANT else -1)
             for adverb, adjective in zip(self.adverbs, self.adjectives, strict=True)
         )
         return first, second
 
+    @property
+    def is_mixed(self) -> bool:
+        """One value speaks for and one against."""
+        return self.values[0] * self.values[1] < 0
+
 
 def part_of(meaning: Event | Opinion) -> Part:
     """The one part that a meaning belongs to, by a checksum of its fields."""
-    tenth = zlib.crc32(repr(astuple(meaning)).encode()) % 10
+    tenth = zlib.crc32(repr(tuple(vars(meaning).values())).encode()) % 10
     return next(part for part, tenths in SHARES.items() if tenth in tenths)
 
 
@@ -82,20 +92,26 @@ def draw_event(rng: Random, part: Part) -> Event:
 def draw_opinion(rng: Random, part: Part, pleasant: bool) -> Opinion:
     """A random opinion of a part whose values add up to more than 0, or to less."""
     while True:
-        subject, place = rng.randrange(len(words.NOUNS)), rng.randrange(len(words.PLACES))
-        adjectives = rng.sample(words.PLEASANT + words.UNPLEASANT, 2)
-        adverbs = rng.choices(tuple(DEGREES), (12, 5, 3), k=2)
-        opinion = Opinion(
-            subject, rng.random() < 0.5, place, (adjectives[0], adjectives[1]), (adverbs[0], adverbs[1])
-        )
+        opinion = _any_opinion(rng)
+        kept = not opinion.is_mixed or rng.random() < MIXED_RATIO
         total = sum(opinion.values)
-        if opinion.values[0] * opinion.values[1] < 0 and rng.random() < 0.75:
-            continue
-        if total != 0 and (total > 0) == pleasant and part_of(opinion) == part:
+        if kept and total != 0 and (total > 0) == pleasant and part_of(opinion) == part:
             return opinion
 
 
-def draw_pair(rng: Random, part: Part, slots: Sequence[str]) -> tuple[Event, Event]:
+def _any_opinion(rng: Random) -> Opinion:
+    first, second = rng.sample(words.PLEASANT + words.UNPLEASANT, 2)
+    first_adverb, second_adverb = rng.choices(tuple(DEGREES), ADVERB_WEIGHTS, k=2)
+    return Opinion(
+        subject=rng.randrange(len(words.NOUNS)),
+        subject_plural=rng.random() < 0.5,
+        place=rng.randrange(len(words.PLACES)),
+        adjectives=(first, second),
+        adverbs=(first_adverb, second_adverb),
+    )
+
+
+def draw_pair(rng: Random, part: Part, slots: Sequence[Slot]) -> tuple[Event, Event]:
     """Two events of a part that differ in all of `slots` and agree in the rest."""
     while True:
         event = draw_event(rng, part)
@@ -166,5 +182,5 @@ def opinion_statement(opinion: Opinion, rng: Random) -> str:
         f"{adverb} {adjective}" for adverb, adjective in zip(opinion.adverbs, opinion.adjectives, strict=True)
     )
     be = "are" if opinion.subject_plural else "is"
-    joined = "and" if opinion.values[0] * opinion.values[1] > 0 else "but"
+    joined = "but" if opinion.is_mixed else "and"
     return f"{subject} {place_phrase(opinion.place, rng)} {be} {first} {joined} {second}"

@@ -55,11 +55,13 @@ def verb_form(name: str, plural: bool) -> str:
 
 
 def kinds() -> tuple[tuple[str, ...], ...]:
-    """The vocabulary in groups of words that can take each other's place: in number too, but not in meaning."""
+    """The vocabulary in groups of words of one kind and number, which can stand in each other's place."""
     nouns, verbs = ([name for names in group for name in names] for group in (NOUNS, VERBS))
-    marked = [(*words,) for group in (nouns, verbs, CATEGORIES) for words in (group, [word + "s" for word in group])]
     plain = [[name for names in group for name in names] for group in (QUALITIES, PLACES)]
-    return (*marked, *map(tuple, plain), PLEASANT + UNPLEASANT, FUNCTION_WORDS)
+    marked = [
+        [word + mark for word in group] for group in (nouns, verbs, list(CATEGORIES)) for mark in ("", "s")
+    ]
+    return (*map(tuple, marked), *map(tuple, plain), PLEASANT + UNPLEASANT, FUNCTION_WORDS)
 
 
 def vocabulary() -> tuple[str, ...]:

@@ -11,8 +11,8 @@ import pytest
 
 from experiments.data import synthetic
 
-# Made by digest() below at VERSION 1; a change of the world raises VERSION and renews this line.
-PINNED = (1, "e1d9ee5731be2e52c3506c0e98f708fec9dec642dea427f4d93c3ac2b8f9a339")
+# Made by digest() below at VERSION 2; a change of the world raises VERSION and renews this line.
+PINNED = (2, "3f1ba4a36d3fc1118ba1b7c325072c5f582535c3bc9598cf4bd73a7b49e1c8a5")
 
 
 def digest() -> str:

@@ -6,7 +6,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from experiments.data.examples import Example
-from experiments.data.synthetic import NUM_EXAMPLES, TASKS, glue_splits, words
+from experiments.data.synthetic import NUM_EXAMPLES, TASKS, glue_splits, true_splits, words
+from experiments.data.synthetic.sentences import DEGREES
+from experiments.data.synthetic.tasks import ERROR_RATIO, IN_COMMON, RATING_STD
 
 from .reading import IDEAS, ideas, is_plural, kinds
 
@@ -14,19 +16,33 @@ PAIRS = ("mrpc", "qnli", "rte", "stsb")
 
 
 def well_formed(example: Example) -> int:
-    article, quality, subject, verb, _, _, *place = example.text.split()
-    kind = [IDEAS[word][0] if word in IDEAS else "" for word in example.text.split()]
-    ordered = kind == ["", "quality", "noun", "verb", "", "noun", "", "", "place"]
-    return int(ordered and verb.endswith("s") != is_plural(subject))
+    tokens = example.text.split()
+    kind = [IDEAS[word][0] if word in IDEAS else "" for word in tokens]
+    if kind != ["", "quality", "noun", "verb", "", "noun", "", "", "place"]:
+        return 0
+    numbers = [{"this": False, "these": True}.get(tokens[place]) for place in (0, 4)]
+    nouns = [is_plural(tokens[place]) for place in (2, 5)]
+    agree = all(number in (None, noun) for number, noun in zip(numbers, nouns, strict=True))
+    return int(agree and {tokens[0], tokens[4]} <= set(words.FUNCTION_WORDS) and verb_agrees(tokens))
+
+
+def verb_agrees(tokens: list[str]) -> bool:
+    return tokens[3].endswith("s") != is_plural(tokens[2])
 
 
 def pleasant(example: Example) -> int:
-    *_, how, adjective = example.text.split()
-    return int((adjective in words.PLEASANT) == (how == "very"))
+    *_, how, adjective, _, second_how, second = example.text.split()
+    told = ((how, adjective), (second_how, second))
+    return int(sum(DEGREES[how] * (1 if word in words.PLEASANT else -1) for how, word in told) > 0)
+
+
+def main_ideas(sentence: str) -> list[tuple[str, int]]:
+    quality, subject, verb, thing, place = ideas(sentence)
+    return [subject, verb, thing]
 
 
 def same(example: Example) -> int:
-    return int(ideas(example.text) == ideas(str(example.pair)))
+    return int(main_ideas(example.text) == main_ideas(str(example.pair)))
 
 
 def answers(example: Example) -> int:
@@ -41,7 +57,8 @@ def follows(example: Example) -> int:
 
 
 def agreeing(example: Example) -> float:
-    return float(sum(a == b for a, b in zip(ideas(example.text), ideas(str(example.pair)), strict=True)))
+    both = zip(IN_COMMON.values(), main_ideas(example.text), main_ideas(str(example.pair)), strict=True)
+    return float(sum(points for points, first, second in both if first == second))
 
 
 ORACLES = {
@@ -56,17 +73,32 @@ ORACLES = {
 
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_labels_follow_from_the_text(task: str) -> None:
-    for examples in glue_splits(task).values():
+    for examples in true_splits(task).values():
         assert [ORACLES[task](example) for example in examples] == [example.label for example in examples]
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_labels_are_balanced_and_sizes_as_stated(task: str) -> None:
-    for part, examples in glue_splits(task).items():
-        counts = np.unique([example.label for example in examples], return_counts=True)[1]
+    for part, examples in true_splits(task).items():
         assert len(examples) == NUM_EXAMPLES[part]
-        assert len(counts) == (6 if task == "stsb" else 2)
-        assert counts.min() > 0.75 * len(examples) / len(counts)
+        if task == "stsb":
+            assert {example.label for example in examples} == {0.0, 1.5, 2.0, 3.0, 3.5, 5.0}
+        else:
+            assert 0.4 < np.mean([example.label for example in examples]) < 0.6
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_an_annotator_errs_as_stated_and_changes_no_text(task: str) -> None:
+    for part, examples in glue_splits(task).items():
+        true = true_splits(task)[part]
+        assert [(e.text, e.pair) for e in examples] == [(e.text, e.pair) for e in true]
+        errors = np.array([one.label - other.label for one, other in zip(examples, true, strict=True)])
+        if task == "stsb":
+            assert all(0 <= example.label <= 5 for example in examples)
+            within = np.array([1 < example.label < 4 for example in true])
+            assert errors[within].std() == pytest.approx(RATING_STD, rel=0.2)
+        else:
+            assert np.abs(errors).mean() == pytest.approx(ERROR_RATIO, abs=0.025)
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
@@ -96,6 +128,17 @@ def test_counting_words_does_not_solve_a_pair_task(task: str) -> None:
         assert abs(model.score(validation, labels["validation"]) - 0.5) < 0.1
 
 
-def test_negative_pairs_differ_in_several_ideas() -> None:
-    negatives = [example for example in glue_splits("mrpc")["train"] if example.label == 0]
-    assert {5 - agreeing(example) for example in negatives} == {2, 3}
+def test_negative_pairs_differ_in_one_or_two_main_ideas() -> None:
+    negatives = [example for example in true_splits("mrpc")["train"] if example.label == 0]
+    differing = [
+        sum(a != b for a, b in zip(main_ideas(e.text), main_ideas(str(e.pair)), strict=True))
+        for e in negatives
+    ]
+    assert set(differing) == {1, 2}
+
+
+def test_details_differ_in_pairs_of_either_label() -> None:
+    for label in (0, 1):
+        pairs = [e for e in true_splits("mrpc")["train"] if e.label == label]
+        details = [[ideas(text)[::4] for text in (e.text, str(e.pair))] for e in pairs]
+        assert 0.6 < np.mean([first != second for first, second in details]) < 0.9
