@@ -16,7 +16,7 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "data.source": ("synthetic", "hub", "local"),
     "data.padding": ("longest", "max_length"),
     "model.source": ("hub", "local", "tiny", "scratch"),
-    "model.dtype": ("float32", "bfloat16"),
+    "model.dtype": ("float32", "bfloat16", "float64"),
     "model.quantization": ("nf4", "int8", None),
     "model.kind": ("encoder", "gpt2", "decoder"),
     "optim.schedule": ("linear", "cosine"),

@@ -90,11 +90,11 @@ def _rank(scores: Scores) -> tuple[int, float]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="The table of a rate search, as Markdown.")
-    parser.add_argument("root", type=Path, help="folder of the search's records")
+    parser.add_argument("roots", type=Path, nargs="+", help="folders of the search's records")
     parser.add_argument("--scale", default="tiny", help="scale of the search")
     parser.add_argument("--held-out", action="store_true", help="compare the likelihood of held-out texts")
     args = parser.parse_args()
-    found = records.find([args.root], args.scale)
+    found = records.find(args.roots, args.scale)
     for problem in found.problems:
         print(f"left out: {problem.path}: {problem.message}")
     show = _nats if args.held_out else _percent

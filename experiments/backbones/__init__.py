@@ -4,7 +4,8 @@
     made("math", seed=3, cache)     the same by the same recipe from another seed, pretrained here, once
 
 A folder holds what transformers writes, with weights in float16, and `recipe.json`: the recipe that made it,
-its key, the torch that ran it, and the weights' SHA-256. `python -m experiments.backbones` writes the shipped ones anew.
+its key, the torch that ran it, and the weights' SHA-256. `python -m experiments.backbones` writes the
+shipped ones anew.
 """
 
 import hashlib

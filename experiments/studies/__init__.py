@@ -1,0 +1,1 @@
+"""One-off measurements whose tables the documentation holds: `python -m experiments.studies --help`."""
