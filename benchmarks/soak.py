@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 
 from benchmarks import processes, results
 from benchmarks.processes import Group
-from experiments import pretraining, records
+from experiments import records
 from experiments.records import RunRecord
 from experiments.report import running
 
@@ -147,12 +147,9 @@ def measure(folder: Path | None, runs: int, workers: int, seconds: float, seed: 
 
 
 def compare(folder: Path, runs: int, workers: int, seconds: float, seed: int) -> dict[str, Any]:
-    """Both sweeps in a folder; a backbone and undisturbed runs that are there already are not repeated."""
+    """Both sweeps in a folder; undisturbed runs that are there already are not repeated."""
     alone, killed = (Sweep(folder / name, runs, workers) for name in ("alone", "killed"))
-    backbones = pretraining.tiny_backbone(folder / "cache").parent
     shutil.rmtree(killed.folder, ignore_errors=True)  # its kills are counted from the first run on
-    for sweep in (alone, killed):
-        shutil.copytree(backbones, sweep.cache / "backbones", dirs_exist_ok=True)
     facts = {
         "left alone": undisturbed(alone),
         "killed again and again": disturbed(killed, Killer(random.Random(seed), seconds)),

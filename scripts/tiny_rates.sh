@@ -15,11 +15,10 @@ search() {
   run paths.results=.cache/rates_other seed=101 model.pretrain=true model.pretrain_seed=1 "$@"
 }
 
+search row=full optim.full_lr=6e-4,1e-3,1.5e-3,2e-3 "$@"
+search row=vblora_qv,vblora_all optim.bank_lr=1e-2,2e-2,3e-2,4e-2 "$@"
+search row=lora_qv optim.adapter_lr=6e-3,1e-2,1.5e-2,2e-2 "$@"
+search row=vera_qv,vera_all optim.adapter_lr=4e-2,6e-2,8e-2,1.2e-1 "$@"
+search row=tied_lora_qv,tied_lora_all optim.adapter_lr=1e-2,1.5e-2,2e-2,3e-2 "$@"
 search row=head optim.head_lr=3e-3,1e-2,3e-2,1e-1 "$@"
-search row=full optim.full_lr=3e-4,6e-4,1e-3,2e-3 "$@"
-search row=lora_qv optim.adapter_lr=3e-3,6e-3,1e-2,2e-2 "$@"
-search row=vera_qv,vera_all optim.adapter_lr=3e-2,6e-2,1e-1,2e-1 "$@"
-search row=tied_lora_qv,tied_lora_all optim.adapter_lr=6e-3,1e-2,2e-2,4e-2 "$@"
-search row=vblora_qv,vblora_all optim.bank_lr=6e-3,1e-2,2e-2,4e-2 "$@"
-run paths.results=.cache/rates seed=100 row=full model=tiny_scratch optim.full_lr=3e-4,1e-3,3e-3,1e-2 "$@"
 "$PYTHON" -m experiments.rates .cache/rates .cache/rates_other

@@ -28,11 +28,6 @@ SCORES = {
 SMALL = {"vblora": ["method.options.num_vectors=8", "method.options.vector_length=32"]}
 
 
-@pytest.fixture(autouse=True)
-def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    text_world.shrink(monkeypatch)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("text")

@@ -1,20 +1,6 @@
-"""A language model of a family, hardly pretrained, so that whole runs take seconds; for tests of wiring."""
+"""Short runs of the tiny language models, for tests of wiring."""
 
-from dataclasses import replace
 from pathlib import Path
-
-import pytest
-
-from experiments import recipe
-
-STEPS, TEXTS = 4, 64
-
-
-def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the tiny decoders be made in a second."""
-    for world, found in recipe.DECODERS.items():
-        small = replace(found, num_steps=STEPS, num_texts=TEXTS, width=64, num_layers=1, num_heads=2)
-        monkeypatch.setitem(recipe.DECODERS, world, small)
 
 
 def overrides(family: str, folder: Path, *words: str) -> list[str]:

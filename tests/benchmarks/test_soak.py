@@ -12,22 +12,10 @@ import pytest
 from benchmarks import soak
 from benchmarks.processes import Group
 from benchmarks.soak import Killer, Sweep
-from experiments import pipeline, pretraining
+from experiments import pipeline
 from experiments.composing import load
-from experiments.recipe import Recipe
 
 SAME = {"outcomes that differ": 0, "files that differ": 0, "tables that differ": 0}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """With a backbone that was hardly trained, in the place of scale tiny's."""
-    quick = Recipe(num_steps=20, num_pairs=400)
-    made = f"tiny-{Recipe().key()}"
-    pretraining.made_once(
-        tmp_path / "cache", made, lambda: (pretraining.build_tokenizer(), pretraining.pretrain(quick))
-    )
-    return tmp_path
 
 
 def in_this_process(sweep: Sweep) -> dict[str, float]:
@@ -48,19 +36,19 @@ class Once(Killer):
 
 @pytest.mark.slow
 def test_sweep_that_lost_a_worker_ends_as_one_that_was_left_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Runs of some seconds, so that the kill, at most one second after a checkpoint, falls into them.
     longer = ("optim.epochs=20", *(word for word in soak.SHORT if not word.startswith("optim.epochs=")))
     monkeypatch.setattr(soak, "SHORT", longer)
     monkeypatch.setattr(soak, "undisturbed", in_this_process)
     monkeypatch.setattr(soak, "Killer", Once)
-    (case,) = soak.compare(folder, 4, 2, 0.5, seed=0).values()
+    (case,) = soak.compare(tmp_path, 4, 2, 0.5, seed=0).values()
     alone, killed = case["facts"].values()
     assert alone["finished"] == killed["finished"] == 4
     assert (killed["workers killed"], killed["starts"], killed["continued"] > 0) == (1, 2, True)
     assert killed["torn"] == killed["run twice"] == 0 and SAME.items() <= killed.items()
-    sweeps = [Sweep(folder / name, 4, 2) for name in ("alone", "killed")]
+    sweeps = [Sweep(tmp_path / name, 4, 2) for name in ("alone", "killed")]
     assert soak.differences(*spoiled(sweeps)) == dict.fromkeys(SAME, 1) | {"tables that differ": 3}
 
 
@@ -75,8 +63,8 @@ def spoiled(sweeps: list[Sweep]) -> list[Sweep]:
 
 
 @pytest.mark.slow
-def test_sweep_that_is_killed_again_and_again_ends_as_one_that_was_left_alone(folder: Path) -> None:
-    (case,) = soak.compare(folder, 20, 3, 2.0, seed=0).values()
+def test_sweep_that_is_killed_again_and_again_ends_as_one_that_was_left_alone(tmp_path: Path) -> None:
+    (case,) = soak.compare(tmp_path, 20, 3, 2.0, seed=0).values()
     killed = case["facts"]["killed again and again"]
     assert killed["finished"] == 20 and killed["starts"] > killed["workers killed"] >= 2
     assert killed["torn"] == killed["run twice"] == 0 and SAME.items() <= killed.items()

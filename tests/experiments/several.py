@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import killing
-import pytest
-import text_world
 import torch
 import training_world as world
 from killing import Outcome, server
@@ -80,10 +78,9 @@ class Log(TrainerCallback):
 
 
 def run_small(rank: int, words: list[str], point: str | None = None, call: int = 1) -> None:
-    """A whole run of a language model of `text_world`, as the command makes it; the first may be killed."""
+    """A whole run of a tiny language model, as the command makes it; the first may be killed."""
     if point and rank == 0:
         killing.kill_at(point, call)
-    text_world.shrink(pytest.MonkeyPatch())
     cfg = load(words)
     if rank == 0:
         pipeline.attempt(cfg)

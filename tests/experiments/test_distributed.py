@@ -107,7 +107,6 @@ def test_shares_are_disjoint_equally_many_and_all(size: int) -> None:
 @pytest.fixture
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Words of a small run of a language model: 33 examples, 32 a step, so one process idles."""
-    text_world.shrink(monkeypatch)
 
     def of(name: str, *more: str) -> list[str]:
         asked = ("data.num_train=33", "optim.epochs=2", f"paths.cache={tmp_path}/cache/{name}", *more)

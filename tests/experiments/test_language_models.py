@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import text_world
 import torch
 from tokenizers import Tokenizer
 from tokenizers import models as token_models
@@ -73,10 +72,7 @@ def logits(model: Any) -> Tensor:
 
 @pytest.mark.parametrize("family", TASKS)
 @pytest.mark.parametrize("source", ["tiny", "scratch"])
-def test_tiny_decoder_is_its_familys_and_has_no_head(
-    family: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text_world.shrink(monkeypatch)
+def test_tiny_decoder_is_its_familys_and_has_no_head(family: str, source: str, tmp_path: Path) -> None:
     backbone = models.load(ModelConfig(name="tiny", source=source), task(family), tmp_path)
     assert models.task_head(backbone.model) == []
     assert ("gpt2" in backbone.model.config.model_type) == (family == "e2e")

@@ -1,6 +1,4 @@
 import random
-import sys
-import types
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,7 @@ import torch
 import training_world as world
 from transformers import BertConfig, BertModel, RobertaModel
 
-from experiments import models
+from experiments import backbones, models
 from experiments.config import ModelConfig
 from experiments.models import ModelError, fingerprint, head_modules
 from experiments.tasks.glue import GlueTask
@@ -86,31 +84,23 @@ def test_a_model_without_a_head_is_refused() -> None:
         head_modules(torch.nn.Linear(2, 2))
 
 
-@pytest.fixture
-def pretraining(monkeypatch: pytest.MonkeyPatch, encoder: Path) -> None:
-    """A stand-in for the making of the tiny backbone, which uses up random numbers as the real one may."""
-
-    def tiny_backbone(cache: Path) -> Path:
+def test_making_a_tiny_one_leaves_the_generators_alone(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(family: str, seed: int | None, cache: Path) -> Path:
         random.random(), np.random.rand(), torch.rand(1)
         return encoder
 
-    module = types.ModuleType("experiments.pretraining")
-    module.tiny_backbone = tiny_backbone  # type: ignore[attr-defined] # a module made for this test
-    monkeypatch.setitem(sys.modules, "experiments.pretraining", module)
-
-
-def test_tiny_is_the_pretrained_one_and_leaves_the_generators_alone(
-    pretraining: None, encoder: Path, tmp_path: Path
-) -> None:
+    monkeypatch.setattr(backbones, "made", made)
     torch.manual_seed(0)
-    tiny = models.load(ModelConfig(name="tiny", source="tiny"), COLA, tmp_path)
+    tiny = models.load(ModelConfig(name="tiny", source="tiny", pretrain=True), COLA, tmp_path)
     torch.manual_seed(0)
     same = models.load(local(encoder), COLA, tmp_path)
     assert tiny.fingerprint == same.fingerprint
     assert torch.equal(tiny.model.classifier.dense.weight, same.model.classifier.dense.weight)
 
 
-def test_scratch_is_tiny_with_weights_from_the_seed(pretraining: None, tmp_path: Path) -> None:
+def test_scratch_is_tiny_with_weights_from_the_seed(tmp_path: Path) -> None:
     prints = []
     for source, seed in (("tiny", 0), ("scratch", 0), ("scratch", 0), ("scratch", 1)):
         torch.manual_seed(seed)

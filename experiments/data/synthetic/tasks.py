@@ -53,15 +53,15 @@ def acceptability(rng: Random, part: Part) -> Example:
 
 
 def _broken(sentence: str, rng: Random) -> str:
-    """Break one thing: the number of the verb or of an article, or the order of two neighbouring words."""
+    """Break one or two things: the number of the verb or of an article, the order of neighbouring words."""
     tokens = sentence.split()
-    kind = rng.randrange(3)
-    if kind == 0:
+    broken = rng.sample(("verb", "article", "order"), rng.randint(1, 2))
+    if "verb" in broken:
         tokens[3] = tokens[3][:-1] if _is_singular_verb(tokens[3]) else tokens[3] + "s"
-    elif kind == 1:
+    if "article" in broken:
         article, noun = rng.choice(((0, 2), (4, 5)))
         tokens[article] = "this" if tokens[noun].endswith("s") else "these"
-    else:
+    if "order" in broken:
         first = rng.randint(1, 4)
         tokens[first], tokens[first + 1] = tokens[first + 1], tokens[first]
     return " ".join(tokens)
@@ -87,10 +87,10 @@ def paraphrase(rng: Random, part: Part) -> Example:
 
 
 def answering(rng: Random, part: Part) -> Example:
-    """QNLI's kind, question first: in a negative one or two ideas differ that the question tells."""
+    """QNLI's kind, question first: in a negative two ideas differ that the question tells."""
     label = rng.randrange(2)
     asked = rng.choice(sentences.ASKABLE)
-    slots = _one_or_two(TOLD[asked], rng) if label else []
+    slots = rng.sample(TOLD[asked], 2) if label else []
     event, other = sentences.draw_pair(rng, part, slots)
     return Example(sentences.question(other, asked, rng), sentences.statement(event, rng), label)
 

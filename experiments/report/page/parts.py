@@ -19,7 +19,7 @@ ABOUT = {
     "minilm": "A real encoder, all-MiniLM-L6-v2, on real GLUE data; both are smaller than the paper's.",
     "e2e-small": "The E2E data, and a small GPT-2 that was pretrained here.",
     "math-small": "GSM8K and MATH, and a small Llama that was pretrained here.",
-    "tiny": "Synthetic tasks, and backbones of a few layers that were pretrained here. They show whether the "
+    "tiny": "Synthetic tasks, and backbones of a few layers that ship with the code. They show whether the "
     "methods work and how they compare; the paper's numbers are of other models and data.",
 }
 
