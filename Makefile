@@ -27,10 +27,10 @@ EXPERIMENT_math_small := math_small
 EXPERIMENT_ablations_paper := ablations model=roberta_large
 GRID_OF = experiment=$(or $(EXPERIMENT_$(FAMILY)_$(SCALE)),$(FAMILY))
 # What a table needs beside that grid, sweep by sweep. Tiny: what its rows are measured against, the backbone as it is (with a
-# head, the head alone) and one that was never pretrained. Paper: the table's second model.
+# head, the head alone), one that was never pretrained, and full fine-tuning. Paper: the table's second model.
 ALSO_glue_tiny := "experiment=glue_controls model=tiny_roberta,tiny_scratch"
 ALSO_e2e_tiny := "experiment=e2e row=none" "experiment=e2e_controls"
-ALSO_instruct_tiny := "experiment=instruct_controls"
+ALSO_instruct_tiny := "experiment=instruct row=full" "experiment=instruct_controls"
 ALSO_math_tiny := "experiment=math row=none" "experiment=math_controls"
 ALSO_ablations_tiny := "experiment=glue task=cola row=vblora_qv"
 ALSO_ablations_minilm := "experiment=minilm task=cola row=vblora_qv"

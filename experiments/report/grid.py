@@ -26,8 +26,8 @@ class RowKey(NamedTuple):
     variant: str = "paper"
 
 
-# What tiny rows are measured against: the backbone as it is (with a head, the head alone), and one that was
-# never pretrained.
+# What tiny rows are measured against: the backbone as it is (with a head, the head alone), one that was never
+# pretrained, and full fine-tuning where the paper has none.
 CONTROLS = {
     "glue": (RowKey("tiny_roberta", "head", "none"), RowKey("tiny_scratch", "vblora", "qv")),
     "e2e": (
@@ -35,7 +35,11 @@ CONTROLS = {
         RowKey("tiny_gpt2_scratch", "vblora", "all"),
         RowKey("tiny_gpt2_scratch", "full", "full"),
     ),
-    "instruct": (RowKey("tiny_llama", "none", "none"), RowKey("tiny_llama_scratch", "vblora", "all")),
+    "instruct": (
+        RowKey("tiny_llama", "none", "none"),
+        RowKey("tiny_llama", "full", "full"),
+        RowKey("tiny_llama_scratch", "vblora", "all"),
+    ),
     "math": (
         RowKey("tiny_llama", "none", "none"),
         RowKey("tiny_llama_scratch", "vblora", "all"),

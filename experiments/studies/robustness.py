@@ -47,7 +47,7 @@ SCALES = {"glue": "tiny", "e2e": "e2e/tiny", "instruct": "instruct/tiny", "math"
 CONTROLS = {
     "glue": ("experiment=glue row=head",),
     "e2e": ("experiment=e2e row=none",),
-    "instruct": (),  # the model that is not tuned is a row of the table
+    "instruct": ("experiment=instruct row=full",),  # the model that is not tuned is a row of the table
     "math": ("experiment=math row=none",),
 }
 SCRATCH = {"glue": "experiment=glue_controls model=tiny_scratch row=vblora_qv"}

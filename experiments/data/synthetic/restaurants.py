@@ -7,9 +7,11 @@ A meaning is slots with values, named and ordered as the LoRA authors write E2E'
 notation and wants the one style of `descriptions`. The text to pretrain on has notes in other notations, and
 descriptions in many styles, so copying values and putting them into words are learned from it. Meanings, not
 sentences, are divided among text and splits. Test's values are all seen in training, as in E2E, but most only
-a few times: too seldom to learn from the examples alone how to copy them.
+a few times: too seldom to learn from the examples alone how to copy them. As in E2E, people wrote the
+descriptions: some leave a fact out, and a test's references hold only two of the ways to put it.
 """
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from random import Random
@@ -17,7 +19,7 @@ from typing import Literal
 
 from experiments.data.examples import Prompted
 
-VERSION = 1
+VERSION = 2
 """Raised with every change of words, sentences or examples; part of every seed, kept in records."""
 
 Part = Literal["text", "train", "validation", "test"]
@@ -31,9 +33,11 @@ SHARES: dict[Part, range] = {
     "test": range(9, 10),
 }
 """Tenths of all meanings that belong to each part."""
-NUM_MEANINGS: dict[Part, int] = {"train": 300, "validation": 50, "test": 150}
-MOST_ROWS = 3
-"""Examples of one meaning for training and validation, each with another description."""
+NUM_MEANINGS: dict[Part, int] = {"train": 320, "validation": 50, "test": 150}
+MOST_WAYS: dict[Part, int] = {"train": 3, "validation": 3, "test": 2}
+"""Descriptions of one meaning: for training and validation an example each, in a test the references."""
+LEFT_OUT_RATIO = 0.1
+"""Share of the descriptions of several sentences that lack one of them, never the first."""
 NOTES_RATIO, DESCRIPTION_FIRST_RATIO = 0.6, 0.1
 """Shares of the texts that are notes and their description, and the reverse; the rest is two descriptions."""
 
@@ -172,17 +176,28 @@ def _examples(part: Part) -> list[Prompted]:
     meanings: dict[Meaning, None] = {}
     while len(meanings) < NUM_MEANINGS[part]:
         meanings[draw_meaning(rng, part)] = None
+    written = {meaning: _written(meaning, part, rng) for meaning in meanings}
     if part == "test":
-        return [Prompted(linearised(meaning), references=descriptions(meaning)) for meaning in meanings]
+        return [Prompted(linearised(meaning), references=texts) for meaning, texts in written.items()]
     return [
         Prompted(linearised(meaning), target, (target,))
-        for meaning in meanings
-        for target in _some(descriptions(meaning), rng)
+        for meaning, targets in written.items()
+        for target in targets
     ]
 
 
-def _some(ways: tuple[str, ...], rng: Random) -> list[str]:
-    return rng.sample(ways, min(MOST_ROWS, len(ways)))
+def _written(meaning: Meaning, part: Part, rng: Random) -> tuple[str, ...]:
+    """What people write of a meaning: some of the ways, now and then without one of the facts."""
+    ways = descriptions(meaning)
+    chosen = rng.sample(ways, min(MOST_WAYS[part], len(ways)))
+    return tuple(_without_one(way, rng) if rng.random() < LEFT_OUT_RATIO else way for way in chosen)
+
+
+def _without_one(description: str, rng: Random) -> str:
+    first, *rest = re.findall(r".+? \.(?: |$)", description)
+    if rest:
+        rest.pop(rng.randrange(len(rest)))
+    return "".join((first, *rest)).strip()
 
 
 def _kind(said: Mapping[str, str]) -> str:

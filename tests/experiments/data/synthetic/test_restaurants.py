@@ -12,8 +12,8 @@ from experiments.data.synthetic import restaurants, worlds
 from experiments.data.synthetic.restaurants import SLOTS
 from experiments.grading import mteval
 
-# Made by digest() below at VERSION 1; a change of the world raises VERSION and renews this line.
-PINNED = (1, "25388070c205dff6ee49ce105feadfb6e362742535bd533a45b3f7e90a91b40c")
+# Made by digest() below at VERSION 2; a change of the world raises VERSION and renews this line.
+PINNED = (2, "76699fb6065d9854c192823fca07753515a013dbfb7fcfaac23b7518a32bb7a3")
 NUM_TEXTS = 3000
 SIGNS = {
     "price": r"(?:price range is|prices are|pay) {}(?= prices| \.| and)",
@@ -127,17 +127,23 @@ def test_vocabulary_is_every_word_of_texts_and_examples_and_no_other(
     assert {word for text in said for word in text.split()} == set(vocabulary)
 
 
-def test_every_reference_tells_the_slots_of_its_source_and_no_other(
+def test_references_tell_what_their_source_does_but_for_a_few_that_leave_one_sentence_out(
     splits: dict[str, list[Prompted]],
 ) -> None:
-    rows = [row for part in splits.values() for row in part]
-    assert all(read(reference) == slots_of(row.source) for row in rows for reference in row.references)
+    lacking = []
+    for row in (row for part in splits.values() for row in part):
+        for reference in row.references:
+            told, meant = read(reference), slots_of(row.source)
+            assert told.items() <= meant.items() and {"name", "Type"} <= told.keys()
+            lacking.append(len(meant) - len(told))
+    assert set(lacking) <= {0, 1, 2}  # a sentence may hold two facts
+    assert 0.03 < sum(map(bool, lacking)) / len(lacking) < restaurants.LEFT_OUT_RATIO
 
 
-def test_a_test_meaning_has_all_its_references_and_a_training_row_its_target(
+def test_a_test_meaning_has_two_references_and_a_training_row_its_target(
     splits: dict[str, list[Prompted]],
 ) -> None:
-    assert {len(set(row.references)) for row in splits["test"]} == {2, 4}
+    assert {len(set(row.references)) for row in splits["test"]} == {2}
     assert all(row.references == (row.target,) for part in ("train", "validation") for row in splits[part])
     assert 600 <= len(splits["train"]) <= 1000
     assert 100 <= len(splits["validation"]) <= 200
