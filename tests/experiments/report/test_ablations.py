@@ -18,7 +18,7 @@ from experiments.report.ablation_table import AblationTable, table
 from experiments.report.paper_table import PaperTable
 from experiments.report.scales import CONF
 
-SCORES = {"paper": (0.5, 0.6, 0.7), "k1": (0.3, 0.4, 0.35), "noisy_k2": (0.1,), "b48": (0.61, 0.62, 0.63)}
+SCORES = {"paper": (0.5, 0.6, 0.7), "k1": (0.3, 0.4, 0.35), "noisy_k2": (0.1,), "b16": (0.61, 0.62, 0.63)}
 
 
 def made(scale: str = "tiny", model: str = "tiny_roberta") -> list[records.RunRecord]:
@@ -106,9 +106,9 @@ def test_unequal_numbers_of_seeds_have_no_best(found: records.Found) -> None:
 def test_data_has_unrounded_numbers(found: records.Found) -> None:
     sheet = tables.of_ablation(found, "tiny", "table6")
     rows = {row["variant"]: row for row in csv.DictReader(io.StringIO(sheet.data))}
-    assert float(rows["b48"]["measured"]) == pytest.approx(62.0)
-    assert rows["b48"]["n"] == "3" and rows["b12"]["measured"] == ""
-    assert float(rows["b48"]["difference"]) == pytest.approx(2.0)
+    assert float(rows["b16"]["measured"]) == pytest.approx(62.0)
+    assert rows["b16"]["n"] == "3" and rows["b4"]["measured"] == ""
+    assert float(rows["b16"]["difference"]) == pytest.approx(2.0)
 
 
 def test_published_numbers_stand_at_scale_paper_only(found: records.Found) -> None:

@@ -2,8 +2,8 @@
 
     Prompted("what is 3 + 4 - 2 ?", "3 + 4 = 7 . 7 - 2 = 5 . The answer is: 5", ("5",), "math")
 
-Group "gsm8k" holds word problems of one or two steps; "math" calculations of two or three steps, of which the
-texts have two at most, and equations: if x + 3 = 9 , what is x - 2 ?
+Group "gsm8k" holds word problems of one to three steps; "math" calculations of two or three steps, and
+equations: if x + 3 = 9 , what is x - 2 ? The texts have two steps at most.
 """
 
 from random import Random
@@ -13,6 +13,8 @@ from experiments.data.examples import Prompted
 from experiments.data.synthetic.stories import accounts
 from experiments.data.synthetic.stories.accounts import Account, Part
 
+NUM_STEPS = (1, 1, 1, 2, 2, 2, 2, 3)
+"""Steps of a word problem; a story of the texts has two at most, so the third is what few models get right."""
 STEP_BY_STEP_RATIO = 0.5
 """How many worked answers begin with "Let's think step by step.", a departure from the published training.
 There the answer follows the prompt at once, and in evaluation the phrase stands between. A large model knows
@@ -33,7 +35,7 @@ def draw(rng: Random, part: Part, num_problems: int) -> list[Prompted]:
 
 
 def _word_problem(rng: Random, part: Part) -> Prompted:
-    account = accounts.draw_of(part, rng, "story", rng.randint(1, 2))
+    account = accounts.draw_of(part, rng, "story", rng.choice(NUM_STEPS))
     told, actor, thing = accounts.story(account, rng)
     question = f"{' '.join(told)} how many {thing} does {actor} have ?"
     return _problem("gsm8k", question, accounts.working(account), account, rng)

@@ -178,7 +178,7 @@ def test_each_figure_names_its_run_or_the_command_that_makes_it(tmp_path: Path) 
             and "n = 1" in drawn[name].caption
         )
     assert "Without a run: k3,noisy_k2" in drawn["figure3"].caption
-    assert drawn["figure4"].figure is None and "ablation=b96" in drawn["figure4"].command
+    assert drawn["figure4"].figure is None and "ablation=b32" in drawn["figure4"].command
 
 
 def test_files_are_the_same_each_time(tmp_path: Path) -> None:
