@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The rate search of scale tiny, the same for every row: four values of one rate on six tasks, on the shipped backbone with seed
-# 100 and on one that is pretrained here from seed 1 (some minutes) with seed 101. In conf/tuned is the smallest within 0.2 of the best mean; no table
-# reports these seeds. Beside an adapter the head's rate is 1e-2, the logits' 1e-1; beside full fine-tuning the head's is 1e-3.
+# 100 and on one that is pretrained here from seed 1 (some minutes) with seed 101; no table reports these seeds. conf/tuned takes
+# the smallest within 0.2 of the best mean, as results/rates/tiny.md shows. Beside an adapter the head's rate is 1e-2, the logits'
+# 1e-1; beside full fine-tuning the head's is 1e-3.
 # Records go to .cache/rates and .cache/rates_other; at the end it prints the mean of every setting.
 # Usage: scripts/tiny_rates.sh [more words for experiments.run, such as launcher=joblib]
 # About half an hour on two cores with launcher=joblib. Finished runs are skipped. PYTHON names the interpreter.

@@ -14,8 +14,8 @@ from experiments.data.synthetic import stories, worlds
 from experiments.data.synthetic.stories import accounts
 from experiments.grading.math import scoring
 
-# Made by digest() below at VERSION 1; a change of the world raises VERSION and renews this line.
-PINNED = (1, "ca7389bd17230b033535347983f54ec1c32bc86add93d2578e003a3f11ea251e")
+# Made by digest() below at VERSION 2; a change of the world raises VERSION and renews this line.
+PINNED = (2, "8688be4d35433f65cf3124fe127b88160a694de3efff8f6d41fe5c38197bbb8b")
 NUM_TEXTS = 6000
 SIGNS = dict.fromkeys(("has", "finds", "buys", "gets", "wins"), 1)
 SIGNS |= dict.fromkeys(("loses", "sells", "drops", "spends"), -1)
