@@ -23,8 +23,10 @@ COLUMNS = {
 """By family: the columns of its table that have a panel."""
 LEAST_SPAN = 0.02
 """How far the axis of scores reaches below and above its middle, at least, as a share of it."""
-LEVELS = {"full": "--", "head": ":", "none": ":"}
-"""Rows that are drawn as a line across the panel, as their stored parameters are all or none."""
+LEVEL = "full"
+"""The row that is drawn as a line across the panel, as it stores everything."""
+NOT_DRAWN = ("head", "none")
+"""Rows that store nothing of the backbone: far below the others, they would press these into a line."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,11 @@ def counts(table: PaperTable, model: str) -> str:
 def _rows(table: PaperTable, model: str) -> list[RowKey]:
     """The rows of one model as in the paper: a changed setting is not one of its points."""
     return [
-        row for row in table.rows if (row.model, row.variant) == (model, "paper") and row.method in METHODS
+        row
+        for row in table.rows
+        if (row.model, row.variant) == (model, "paper")
+        and row.method in METHODS
+        and row.method not in NOT_DRAWN
     ]
 
 
@@ -105,7 +111,7 @@ def _measured(values: list[float], center: str) -> tuple[float, float]:
 
 
 def _is_adapter(point: Point) -> bool:
-    return point.method not in LEVELS
+    return point.method != LEVEL
 
 
 def _draw(panels: dict[str, list[Point]]) -> Figure:
@@ -136,9 +142,9 @@ def _add(axis: Axes, point: Point) -> None:
 
 
 def _add_level(axis: Axes, point: Point) -> None:
-    """A line across the panel: what is reached with everything trained, or with nothing of the backbone."""
+    """A line across the panel: what is reached with everything trained."""
     name = METHODS[point.method] + (", published" if point.is_published else "")
-    axis.axhline(point.score, color=style.GREY, linewidth=0.8, linestyle=LEVELS[point.method], label=name)
+    axis.axhline(point.score, color=style.GREY, linewidth=0.8, linestyle="--", label=name)
 
 
 def _finish(axis: Axes) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_records import TEXT, cell, outcome, record, text_run, whole_row, write_all
+from made_records import TEXT, cell, judged, outcome, record, text_run, whole_row, write_all
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -147,7 +147,8 @@ def test_published_points_stand_at_scale_paper(tmp_path: Path) -> None:
 def test_every_familys_table_has_a_picture_and_so_have_the_ablations(tmp_path: Path) -> None:
     write_all([*whole_row("vblora-qv", 0.5, 2), *whole_row("lora-qv", 0.4, 2)], tmp_path)
     write_all(cell("vblora-qv-k1", "cola", [0.4]), tmp_path)
-    write_all([text_run(family, row) for family in TEXT for row in ("vblora-all", "lora-all")], tmp_path)
+    texts = [text_run(family, row) for family in TEXT for row in ("vblora-all", "lora-all")]
+    write_all([judged(run, 5.0) if run.run_id.startswith("instruct/") else run for run in texts], tmp_path)
     found = records.find([tmp_path], "tiny")
     names = [*FAMILIES, "ablations"]
     drawn = [
@@ -205,6 +206,6 @@ def test_damaged_footprint_is_named(tmp_path: Path) -> None:
 
 
 def test_colours_of_methods_differ_and_so_do_their_markers() -> None:
-    shown = [look for name, look in style.METHODS.items() if name not in sizes.LEVELS]
+    shown = [look for name, look in style.METHODS.items() if name not in (sizes.LEVEL, *sizes.NOT_DRAWN)]
     assert len({colour for colour, _ in shown}) == len({marker for _, marker in shown}) == len(shown)
     assert sources.Run is Run
