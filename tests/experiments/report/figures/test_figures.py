@@ -146,7 +146,7 @@ def test_published_points_stand_at_scale_paper(tmp_path: Path) -> None:
 
 def test_every_familys_table_has_a_picture_and_so_have_the_ablations(tmp_path: Path) -> None:
     write_all([*whole_row("vblora-qv", 0.5, 2), *whole_row("lora-qv", 0.4, 2)], tmp_path)
-    write_all(cell("vblora-qv-k1", "cola", [0.4]), tmp_path)
+    write_all([*cell("vblora-qv-k1", "cola", [0.4]), *cell("vblora-qv-b16", "cola", [0.4])], tmp_path)
     texts = [text_run(family, row) for family in TEXT for row in ("vblora-all", "lora-all")]
     write_all([judged(run, 5.0) if run.run_id.startswith("instruct/") else run for run in texts], tmp_path)
     found = records.find([tmp_path], "tiny")
