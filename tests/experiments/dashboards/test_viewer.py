@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -97,7 +98,7 @@ def test_without_a_terminal_the_command_says_how_to_read_a_run_as_text(cache: Pa
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "needs a terminal" in done.stderr
     advice = done.stderr.strip().rpartition(": ")[2]
-    text = subprocess.run(advice.split(), capture_output=True, text=True, check=True)
+    text = subprocess.run(shlex.split(advice), capture_output=True, text=True, check=True)
     assert "best/matthews" in text.stdout, "the advice works"
 
 
