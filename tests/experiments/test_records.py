@@ -183,10 +183,10 @@ def test_ten_thousand_files_take_seconds(tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for seed in range(10_000):
         (path.parent / f"seed{seed}.json").write_text(text.replace("seed3", f"seed{seed}"), encoding="utf-8")
-    start = time.perf_counter()
+    start = time.process_time()
     found = records.find([tmp_path], "tiny")
     assert (len(found.records), found.problems) == (10_000, [])
-    assert time.perf_counter() - start < 60  # about 3 are needed
+    assert time.process_time() - start < 60  # about 3 are needed
 
 
 @pytest.mark.parametrize(
