@@ -76,7 +76,9 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
         KeyError: there is no figure of this measurement.
     """
     panels, cases = PANELS[result["name"]], result["cases"]
-    with matplotlib.rc_context(SETTINGS):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever the user's own settings of matplotlib
+        matplotlib.rcParams.update(SETTINGS)
         figure = Figure(figsize=(5.2 * len(panels) + 1.8, 1.3 + 0.42 * len(cases)), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, panel in zip(axes, panels, strict=True):

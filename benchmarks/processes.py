@@ -22,9 +22,9 @@ class Group:
 
     def members(self, holding: str = "") -> list[int]:
         """The ids of those that live and whose command line holds a text."""
-        listed = subprocess.run(
-            ["ps", "-axo", "pid=,pgid=,stat=,args="], capture_output=True, text=True, check=True
-        )
+        # Twice `w`, or COLUMNS cuts the lines; others' command lines may be in any encoding.
+        words = ["ps", "-axwwo", "pid=,pgid=,stat=,args="]
+        listed = subprocess.run(words, capture_output=True, encoding="utf-8", errors="replace", check=True)
         lines = (line.split(maxsplit=3) for line in listed.stdout.splitlines())
         return [
             int(pid)

@@ -21,7 +21,7 @@ PLACE = re.compile(r"<!-- bench:(\S+) (\S+) -->\n(.*?)<!-- /bench:\1 -->", re.DO
 def processor() -> str:
     """The processor's name, and how many cores of it there are."""
     try:
-        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     except OSError:
         found = None
     name = found[1].strip() if found else platform.processor() or platform.machine()

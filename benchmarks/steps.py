@@ -77,7 +77,7 @@ def _start() -> int:
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated()
     ctypes.CDLL(None).malloc_trim(0)  # glibc: else what building the model freed would be used again unseen
-    RESET.write_text("5")  # Linux: the top starts again from what is in use
+    RESET.write_text("5", encoding="utf-8")  # Linux: the top starts again from what is in use
     return _line("VmRSS")
 
 
@@ -86,6 +86,6 @@ def _top() -> int:
 
 
 def _line(name: str) -> int:
-    found = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text())
+    found = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))
     assert found, f"{STATUS} has no {name}"
     return int(found[1]) * 1024

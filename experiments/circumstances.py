@@ -65,9 +65,10 @@ def _git(*arguments: str) -> str | None:
     """What git says, or None where there is no git or no repository."""
     command = ["git", "-C", str(PROJECT), *arguments]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+        said = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
     except (OSError, subprocess.SubprocessError):
         return None
+    return said.decode(errors="replace").strip()  # names of files are in any encoding
 
 
 def _version(name: str) -> str | None:

@@ -1,5 +1,6 @@
 """Code blocks of the documentation's pages, and copies of the project in which they are carried out."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -7,6 +8,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
@@ -36,10 +39,14 @@ def blocks(page: str) -> list[Block]:
     return [Block(language, title, text) for language, title, text in found]
 
 
-def tracked() -> list[str]:
-    """Files of the project: in git, or new and not ignored."""
-    words = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines()
+def tracked(new: bool = True) -> list[str]:
+    """Files of the project: in git, or if wanted new and not ignored. Only git knows them."""
+    if shutil.which("git") is None or not (PROJECT / ".git").exists():
+        pytest.skip("no git, or an archive in place of a clone")
+    words = ["git", "-c", f"safe.directory={PROJECT}", "ls-files", "-z"]  # the clone may be another user's
+    words += ["--cached", "--others", "--exclude-standard"] if new else []
+    listed = subprocess.run(words, cwd=PROJECT, capture_output=True, check=True).stdout
+    return [os.fsdecode(name) for name in listed.split(b"\0") if name]
 
 
 def copy(folder: Path, names: tuple[str, ...] = COPIED) -> Path:

@@ -3,9 +3,9 @@
 import importlib.util
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
+import pages
 import peft
 import pytest
 import transformers
@@ -15,12 +15,12 @@ import vblora
 from experiments.composing import load
 
 PROJECT = Path(__file__).resolve().parents[1]
-README = (PROJECT / "README.md").read_text()
-FIDELITY = (PROJECT / "docs" / "fidelity.md").read_text()
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+FIDELITY = (PROJECT / "docs" / "fidelity.md").read_text(encoding="utf-8")
 # These pages add files to the project; `test_pages.py` carries them out in a copy.
 CARRIED_OUT = ("adding-a-method.md", "adding-a-task.md")
 DOCUMENTS = [path for path in sorted((PROJECT / "docs").glob("*.md")) if path.name not in CARRIED_OUT]
-PAGES = [README, *(path.read_text() for path in DOCUMENTS)]
+PAGES = [README, *(path.read_text(encoding="utf-8") for path in DOCUMENTS)]
 # Groups whose first part marks a word in backticks as an override of `python -m experiments.run`.
 GROUPS = "variant|seed|data|method|optim|targets|row|task|generation|model"
 OVERRIDE = re.compile(rf"`((?:\+?(?:{GROUPS})[\w.]*=[^\s`…]+ ?)+)`")
@@ -71,11 +71,6 @@ def first_job(words: list[str]) -> list[str]:
     ]
 
 
-def tracked() -> list[str]:
-    listing = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True)
-    return listing.stdout.splitlines()
-
-
 def tree() -> dict[str, str]:
     """Path -> comment of every line of README's tree; children are indented by two spaces."""
     block = README.split("## The tree")[1].split("```")[1]
@@ -93,13 +88,19 @@ def test_every_file_of_the_readme_tree_exists_and_has_a_comment():
 
 def test_readme_tree_names_every_module():
     named = tuple(tree())
-    modules = [p for p in tracked() if re.fullmatch(r"(vblora|experiments)/\w+(\.py|/__init__\.py)", p)]
+    modules = [
+        p
+        for p in pages.tracked(new=False)
+        if re.fullmatch(r"(vblora|experiments)/\w+(\.py|/__init__\.py)", p)
+    ]
     missing = [m for m in modules if m not in named and m.removesuffix("__init__.py") not in named]
     assert [m for m in missing if m not in ("vblora/__init__.py", "experiments/__init__.py")] == []
 
 
 def test_every_make_target_of_the_documents_exists():
-    targets = set(re.findall(r"^([a-z0-9-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(
+        re.findall(r"^([a-z0-9-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     word = re.compile(r"^make ([a-z0-9-]+)|`make ([a-z0-9-]+)", re.MULTILINE)
     named = {name for page in PAGES for name in word.findall(page)}
     assert {first or second for first, second in named} <= targets
@@ -118,7 +119,7 @@ def test_every_run_of_the_documents_passes_its_check(words, tmp_path, monkeypatc
     monkeypatch.setenv("WORLD_SIZE", "4" if "model.sharded=true" in words else "1")
     for folder in re.findall(r"/path/to/(\S+)", " ".join(words)):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "config.json").write_text("{}")
+        (tmp_path / folder / "config.json").write_text("{}", encoding="utf-8")
     load([word.replace("/path/to", str(tmp_path)) for word in first_job(words)])
 
 
@@ -127,15 +128,15 @@ def test_documents_have_commands():
 
 
 def test_configuration_cites_what_is_there():
-    wrong = []
-    for name in tracked():
+    wrong, kept = [], {PROJECT / name for name in pages.tracked()}  # not what a user's runs left
+    for name in pages.tracked(new=False):
         if not name.startswith("conf/"):
             continue
         path = PROJECT / name
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         cited = set(re.findall(r"[\w.*/-]+\.(?:md|yaml|sh|py)\b", text)) - ELSEWHERE
         places = (PROJECT, path.parent, PROJECT / "conf")
-        wrong += [(name, each) for each in cited if not any(any(p.glob(each)) for p in places)]
+        wrong += [(name, each) for each in cited if not any(kept & {*p.glob(each)} for p in places)]
         numbers = set(re.findall(r"\b[GMPEIA]\d+\b", text))
         wrong += [(name, number) for number in numbers if f"| {number} |" not in FIDELITY]
     assert wrong == []

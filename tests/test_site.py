@@ -89,9 +89,8 @@ def test_reference_has_the_whole_library(site: Path) -> None:
 
 def test_page_of_tables_has_every_table() -> None:
     page = (DOCS / "results.md").read_text(encoding="utf-8")
-    kept = [
-        name for name in pages.tracked() if re.fullmatch(r"results/(?:tables/[\w-]+|rates)/[\w-]+\.md", name)
-    ]
+    kept = [name for name in pages.tracked() if re.fullmatch(r"results/(?:.*/tables|rates)/[\w-]+\.md", name)]
+    assert len(kept) > 10
     assert [name for name in kept if f'--8<-- "{name}"' not in page] == []
 
 

@@ -6,6 +6,7 @@ it `h` shows the keys and `q` leaves.
 
 import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def show(cache: Path, wanted: str = "") -> int:
     if importlib.util.find_spec("wandb") is None:
         raise DashboardError("the viewer comes with wandb, which is not installed: pip install wandb")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        text = f"{sys.executable} -m wandb leet inspect --summary {path}"
+        text = shlex.join([sys.executable, "-m", "wandb", "leet", "inspect", "--summary", str(path)])
         raise DashboardError(f"the viewer needs a terminal; as text, without one: {text}")
     return subprocess.run([sys.executable, "-m", "wandb", "leet", str(path)], check=False).returncode
 

@@ -29,7 +29,7 @@ SMALL = presets.Case(presets.roberta(1, 64, 4), presets.ROBERTA, vector_length=3
 def run(tmp_path: Path, *words: str) -> dict[str, Any]:
     command_line.main(["--results", str(tmp_path), *words])
     (path,) = tmp_path.glob("*/*.json")
-    found: dict[str, Any] = json.loads(path.read_text())
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 

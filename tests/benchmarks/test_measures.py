@@ -33,7 +33,7 @@ def run(tmp_path: Path, data: Path, name: str, *words: str) -> dict[str, Any]:
     options = ["--data", str(data), "--rounds", "1", *words]
     command_line.main(["--results", str(tmp_path / "results"), name, *options])
     (path,) = tmp_path.glob("results/*/*.json")
-    found: dict[str, Any] = json.loads(path.read_text())
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     cases: dict[str, Any] = found["cases"]
     return cases
 

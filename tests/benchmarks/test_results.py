@@ -17,7 +17,7 @@ CASE = {"unit": "tokens", "facts": {"a": {"places": 5000}}, "sides": {"a": SIDE,
 
 def saved(tmp_path: Path) -> dict[str, Any]:
     path = results.write("speed", {"rounds": 2}, {"one": CASE}, tmp_path)
-    found: dict[str, Any] = json.loads(path.read_text())
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 

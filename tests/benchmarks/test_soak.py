@@ -55,10 +55,10 @@ def test_sweep_that_lost_a_worker_ends_as_one_that_was_left_alone(
 def spoiled(sweeps: list[Sweep]) -> list[Sweep]:
     """The sweeps, with another score and another answer in the second."""
     record, answers = (sorted(sweeps[1].records.rglob(f"*{end}"))[0] for end in ("0.json", ".answers.jsonl"))
-    content = json.loads(record.read_text())
+    content = json.loads(record.read_text(encoding="utf-8"))
     content["outcome"]["scores"][content["outcome"]["metric"]] -= 0.1
-    record.write_text(json.dumps(content))
-    answers.write_text("other\n")
+    record.write_text(json.dumps(content), encoding="utf-8")
+    answers.write_text("other\n", encoding="utf-8")
     return sweeps
 
 

@@ -123,7 +123,7 @@ def test_every_script_has_a_check():
 
 @pytest.mark.parametrize("name", [*SCRIPTS, *(path.name for path in NOTEBOOKS)])
 def test_readme_lists_the_example(name):
-    assert f"| [examples/{name}](examples/{name}) |" in (PROJECT / "README.md").read_text()
+    assert f"| [examples/{name}](examples/{name}) |" in (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
 # Fails if a script writes to the folder that it is run in.
@@ -136,7 +136,7 @@ def test_script_prints_what_it_promises(script, tmp_path):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_script_opens_with_how_to_run_it_and_is_short(script):
-    text = (EXAMPLES / script).read_text()
+    text = (EXAMPLES / script).read_text(encoding="utf-8")
     assert f"\nRun:    python examples/{script}\nPrints: " in text.split('"""')[1]
     assert len(text.splitlines()) <= 90
 

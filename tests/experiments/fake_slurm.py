@@ -24,7 +24,9 @@ def install(folder: Path) -> dict[str, str]:
     (folder / "bin").mkdir(parents=True)
     for name in COMMANDS:
         path = folder / "bin" / name
-        path.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, __file__, name])} "$@"\n')
+        path.write_text(
+            f'#!/bin/sh\nexec {shlex.join([sys.executable, __file__, name])} "$@"\n', encoding="utf-8"
+        )
         path.chmod(0o755)
     return {"PATH": os.pathsep.join([str(folder / "bin"), os.environ["PATH"]]), WHERE: str(folder)}
 
@@ -75,7 +77,7 @@ def srun(*words: str) -> None:
     parser.add_argument("--error", type=place)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     asked = parser.parse_args(words)
-    with asked.output.open("a") as out, asked.error.open("a") as errors:
+    with asked.output.open("ab") as out, asked.error.open("ab") as errors:
         sys.exit(subprocess.run(asked.command, stdout=out, stderr=errors, check=False).returncode)
 
 

@@ -68,7 +68,7 @@ def child(folder: str, found: str, point: str | None, call: int, settings: dict[
     if point:
         kill_at(point, call)
     result = world.run(Path(folder), **settings)
-    Path(found).write_text(json.dumps({name: getattr(result, name) for name in FOUND}))
+    Path(found).write_text(json.dumps({name: getattr(result, name) for name in FOUND}), encoding="utf-8")
 
 
 def limited_child(folder: str, found: str, limit: int) -> None:
@@ -81,7 +81,7 @@ def limited_child(folder: str, found: str, limit: int) -> None:
         result = world.run(Path(folder), "stsb", save_seconds=0.0)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     refused = sum("no checkpoint of step" in str(warning.message) for warning in caught)
-    Path(found).write_text(json.dumps([result.history, refused]))
+    Path(found).write_text(json.dumps([result.history, refused]), encoding="utf-8")
 
 
 def on_a_full_disk(folder: Path, limit: int) -> tuple[list[Any], int]:
@@ -90,7 +90,7 @@ def on_a_full_disk(folder: Path, limit: int) -> tuple[list[Any], int]:
     process = server().Process(target=limited_child, args=(str(folder), str(found), limit))
     process.start()
     process.join(120)
-    history, refused = json.loads(found.read_text())
+    history, refused = json.loads(found.read_text(encoding="utf-8"))
     return history, refused
 
 
@@ -116,4 +116,4 @@ def finish(folder: Path, **settings: Any) -> Outcome:
     process = start(folder, **settings)
     process.join(120)
     assert process.exitcode == 0
-    return dict(json.loads(folder.with_suffix(".json").read_text()))
+    return dict(json.loads(folder.with_suffix(".json").read_text(encoding="utf-8")))

@@ -62,7 +62,7 @@ def train(
     with distributed.joined():
         result = world.run(Path(folder), callbacks=[log], **settings)
     found = {name: getattr(result, name) for name in killing.FOUND}
-    Path(f"{folder}.{rank}.json").write_text(json.dumps([found, log.kept]))
+    Path(f"{folder}.{rank}.json").write_text(json.dumps([found, log.kept]), encoding="utf-8")
 
 
 class Log(TrainerCallback):
@@ -90,4 +90,4 @@ def run_small(rank: int, words: list[str], point: str | None = None, call: int =
 
 def outcomes(folder: Path, size: int = 2) -> list[tuple[Outcome, list[list[float]]]]:
     """What each process found, and logged."""
-    return [json.loads(Path(f"{folder}.{rank}.json").read_text()) for rank in range(size)]
+    return [json.loads(Path(f"{folder}.{rank}.json").read_text(encoding="utf-8")) for rank in range(size)]

@@ -9,8 +9,8 @@ from experiments.checkpoints import MANIFEST, CheckpointError, CheckpointWarning
 
 def write(folder: Folder, step: int, text: str = "state") -> Path:
     with folder.writing(step) as partial:
-        (partial / "a.bin").write_text(f"{text} {step}")
-        (partial / "b.bin").write_text("b")
+        (partial / "a.bin").write_text(f"{text} {step}", encoding="utf-8")
+        (partial / "b.bin").write_text("b", encoding="utf-8")
     return folder.path / f"checkpoint-{step}"
 
 
@@ -32,7 +32,7 @@ def test_latest_is_the_highest_step_and_two_are_kept(folder: Folder) -> None:
 
 def test_manifest_names_each_file_with_its_digest_and_size(folder: Folder) -> None:
     checkpoint = write(folder, 1)
-    manifest = json.loads((checkpoint / MANIFEST).read_text())
+    manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
     assert set(manifest["files"]) == {"a.bin", "b.bin"}
     assert manifest["files"]["a.bin"]["bytes"] == len("state 1")
     assert num_bytes(checkpoint) == len("state 1") + 1 + (checkpoint / MANIFEST).stat().st_size
@@ -41,18 +41,18 @@ def test_manifest_names_each_file_with_its_digest_and_size(folder: Folder) -> No
 def damage(checkpoint: Path, how: str) -> None:
     match how:
         case "truncated":
-            (checkpoint / "a.bin").write_text("sta")
+            (checkpoint / "a.bin").write_text("sta", encoding="utf-8")
         case "one byte changed":
-            (checkpoint / "a.bin").write_text("stale 2")
+            (checkpoint / "a.bin").write_text("stale 2", encoding="utf-8")
         case "file missing":
             (checkpoint / "a.bin").unlink()
         case "manifest missing":
             (checkpoint / MANIFEST).unlink()
         case "manifest truncated":
-            text = (checkpoint / MANIFEST).read_text()
-            (checkpoint / MANIFEST).write_text(text[: len(text) // 2])
+            text = (checkpoint / MANIFEST).read_text(encoding="utf-8")
+            (checkpoint / MANIFEST).write_text(text[: len(text) // 2], encoding="utf-8")
         case "manifest of another form":
-            (checkpoint / MANIFEST).write_text("[1, 2]")
+            (checkpoint / MANIFEST).write_text("[1, 2]", encoding="utf-8")
         case "empty folder":
             shutil.rmtree(checkpoint)
             checkpoint.mkdir()
@@ -80,7 +80,7 @@ def test_checkpoint_of_other_settings_is_not_used(folder: Folder) -> None:
 def test_failed_write_leaves_the_one_before_and_no_trace(folder: Folder) -> None:
     before = write(folder, 1)
     with pytest.raises(OSError, match="full"), folder.writing(2) as partial:
-        (partial / "a.bin").write_text("half")
+        (partial / "a.bin").write_text("half", encoding="utf-8")
         raise OSError("disk full")
     assert list(folder.path.iterdir()) == [before]
 
@@ -88,7 +88,7 @@ def test_failed_write_leaves_the_one_before_and_no_trace(folder: Folder) -> None
 def test_what_a_killed_run_left_is_removed(folder: Folder) -> None:
     checkpoint = write(folder, 1)
     (folder.path / ".partial-2").mkdir()
-    (folder.path / ".partial-2" / "a.bin").write_text("half")
+    (folder.path / ".partial-2" / "a.bin").write_text("half", encoding="utf-8")
     assert folder.latest() == checkpoint
     assert list(folder.path.iterdir()) == [checkpoint]
 
@@ -97,7 +97,7 @@ def test_a_step_can_be_written_again(folder: Folder) -> None:
     write(folder, 1, "old")
     checkpoint = write(folder, 1, "new")
     folder.verify(checkpoint)
-    assert (checkpoint / "a.bin").read_text() == "new 1"
+    assert (checkpoint / "a.bin").read_text(encoding="utf-8") == "new 1"
 
 
 def test_verify_says_what_is_wrong(folder: Folder) -> None:

@@ -88,9 +88,9 @@ def test_hash_changes_with_what_is_in_a_local_models_and_datas_files(file: str, 
     overrides = ["scale=minilm", f"model.path={tmp_path}", f"data.root={tmp_path}"]
     for place in ("SST-2/train.tsv", "SST-2/dev.tsv", file):
         (tmp_path / place).parent.mkdir(exist_ok=True)
-        (tmp_path / place).write_text("before")
+        (tmp_path / place).write_text("before", encoding="utf-8")
     before = run_hash(load(overrides))
-    (tmp_path / file).write_text("after!")
+    (tmp_path / file).write_text("after!", encoding="utf-8")
     assert run_hash(load(overrides)) != before
     assert run_hash(load([*overrides, "task=rte"])) == run_hash(load([*overrides, "task=rte"]))
 
@@ -218,7 +218,7 @@ def test_positions_of_a_local_model_bound_the_length(tmp_path: Path) -> None:
     files = ["scale=minilm", f"model.path={tmp_path}", f"data.root={tmp_path}", "data.max_length=511"]
     for kind, expected in (("bert", None), ("roberta", "511 is more than the 510 positions of minilm")):
         facts = {"model_type": kind, "max_position_embeddings": 512, "pad_token_id": 1}
-        (tmp_path / "config.json").write_text(json.dumps(facts))
+        (tmp_path / "config.json").write_text(json.dumps(facts), encoding="utf-8")
         if expected is None:
             load(files)
         else:

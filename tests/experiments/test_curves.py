@@ -68,7 +68,8 @@ def test_tokens_count_up_to_all_epochs_and_have_a_speed(logs: list[dict[str, Any
     counts = [log["train/tokens"] for log in logs]
     assert counts == sorted(counts) and counts[0] > 0
     assert counts[-1] == EPOCHS * counts[STEPS_PER_EPOCH - 1]
-    lengths = [len(line.split("\t")[3].split()) + 2 for line in (world / "glue/CoLA/train.tsv").open()]
+    rows = (world / "glue/CoLA/train.tsv").read_text(encoding="utf-8").splitlines()
+    lengths = [len(row.split("\t")[3].split()) + 2 for row in rows]
     assert counts[-1] == EPOCHS * sum(lengths), "each text with its two special tokens, without padding"
     assert all(log["train/tokens_per_second"] > 0 and log["train/peak_bytes"] > 0 for log in logs)
 
@@ -85,7 +86,7 @@ def test_checkpoints_hold_no_curve(world: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(pipeline.claims, "settle", lambda cfg, record: None)
     logs_of(world, tmp_path, "paths.save_seconds=0")
     (state, *_) = (tmp_path / "cache" / "checkpoints").rglob("trainer_state.json")
-    kept = {key for log in json.loads(state.read_text())["log_history"] for key in log}
+    kept = {key for log in json.loads(state.read_text(encoding="utf-8"))["log_history"] for key in log}
     assert "loss" in kept and not kept & {"tokens", "peak_bytes", "lr/bank"}
 
 

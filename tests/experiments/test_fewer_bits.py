@@ -30,7 +30,7 @@ def found(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fewer_bits, "OUT", folder)
         fewer_bits.main([*words(world), "task=cola,stsb", "seed=0,1"])
-    read: dict[str, Any] = json.loads((folder / "minilm.json").read_text())
+    read: dict[str, Any] = json.loads((folder / "minilm.json").read_text(encoding="utf-8"))
     return read
 
 
@@ -73,7 +73,7 @@ def test_table_shows_score_spread_and_changes(found: dict[str, Any]) -> None:
 
 
 def test_page_is_filled_between_its_comments(found: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "minilm.json").write_text(json.dumps(found))
+    (tmp_path / "minilm.json").write_text(json.dumps(found), encoding="utf-8")
     page = "a\n<!-- precision:minilm -->\nold\n<!-- /precision:minilm -->\nb"
     filled = fewer_bits_table.filled(page, tmp_path)
     assert "old" not in filled and filled.startswith("a\n") and filled.endswith("\nb")

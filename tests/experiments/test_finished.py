@@ -11,7 +11,7 @@ def sweep(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     records = [tmp_path / f"{seed}.json" for seed in (0, 1)]
     for record in records:
-        record.write_text("{}")
+        record.write_text("{}", encoding="utf-8")
     words = ["-m", "seed=0,1", "paths.cache=cache"]
     finished.keep(words, [str(record) for record in records])
     return words, records
@@ -41,7 +41,7 @@ def test_a_single_run_is_never_known(sweep):
 
 
 def test_a_changed_record_is_seen(sweep):
-    sweep[1][0].write_text("{ }")
+    sweep[1][0].write_text("{ }", encoding="utf-8")
     assert finished.known(sweep[0]) is None
 
 
@@ -57,12 +57,12 @@ def test_changed_code_or_configuration_is_seen(sweep, tmp_path, monkeypatch):
     for name in ("conf/a.yaml", "experiments/a.py"):
         finished.keep(sweep[0], [str(record) for record in sweep[1]])
         assert finished.known(sweep[0]) == 2
-        (tmp_path / name).write_text("changed")
+        (tmp_path / name).write_text("changed", encoding="utf-8")
         assert finished.known(sweep[0]) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", json.dumps({}), json.dumps([1])])
 def test_a_damaged_note_is_no_note(sweep, text):
     note = next((finished.Path("cache") / "finished").iterdir())
-    note.write_text(text)
+    note.write_text(text, encoding="utf-8")
     assert finished.known(sweep[0]) is None

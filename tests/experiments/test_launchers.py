@@ -22,7 +22,9 @@ from sweeping import PROJECT, Sweep, outcomes, started, wait_for, words
 from experiments import claims, launching, locks, pipeline, records
 from experiments.composing import load
 
-SETTINGS = yaml.safe_load((PROJECT / "conf/launcher/slurm.yaml").read_text())["hydra"]["launcher"]
+SETTINGS = yaml.safe_load((PROJECT / "conf/launcher/slurm.yaml").read_text(encoding="utf-8"))["hydra"][
+    "launcher"
+]
 # What sbatch calls the settings that it has another name for, and what it gets of them.
 SBATCH = {"tasks_per_node": "ntasks-per-node", "timeout_min": "time", "mem_gb": "mem", "name": "job-name"}
 TOLD_APART = {"signal_delay_s", "max_num_timeout", "additional_parameters", "array_parallelism"}
@@ -56,7 +58,7 @@ def test_every_run_is_a_job_and_one_that_fails_stops_no_other(
     jobs = {path.stem for path in (tmp_path / "slurm").glob("*.state")}
     assert jobs == ({"1_0", "1_1"} if launcher == "slurm" else set())
     if launcher == "slurm":
-        holds_the_settings((tmp_path / "slurm/1.sh").read_text(), tmp_path / "cache")
+        holds_the_settings((tmp_path / "slurm/1.sh").read_text(encoding="utf-8"), tmp_path / "cache")
 
 
 def holds_the_settings(script: str, cache: Path) -> None:
@@ -78,7 +80,7 @@ def test_settings_of_a_user_and_the_lines_before_a_job_come_to_sbatch(world: Pat
     command = [*plain, *(f"hydra.launcher.{word}" for word in asked)]
     with started(tmp_path / "log", *command, variables=cluster) as sweep:
         assert sweep.ended() == 0, sweep.said()
-    lines = (tmp_path / "slurm/1.sh").read_text().splitlines()
+    lines = (tmp_path / "slurm/1.sh").read_text(encoding="utf-8").splitlines()
     expected = ["--partition=gpu", "--account=me", "--qos=low", "--array=0-1%1", "--gpus-per-node=1"]
     assert {f"#SBATCH {line}" for line in expected} <= set(lines)
     assert lines.index("export MINE=1") < lines.index("export SUBMITIT_EXECUTOR=slurm")

@@ -106,14 +106,14 @@ def count_up(path: Path, counter: Path, times: int) -> None:
             try:
                 with locks.hold(path):
                     held = True
-                    counter.write_text(str(int(counter.read_text()) + 1))
+                    counter.write_text(str(int(counter.read_text(encoding="utf-8")) + 1), encoding="utf-8")
             except HeldError:
                 continue
 
 
 def test_one_process_at_a_time(path: Path, tmp_path: Path) -> None:
     counter = tmp_path / "counter"
-    counter.write_text("0")
+    counter.write_text("0", encoding="utf-8")
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=count_up, args=(path, counter, 25)) for _ in range(4)]
     try:
@@ -124,7 +124,7 @@ def test_one_process_at_a_time(path: Path, tmp_path: Path) -> None:
     finally:
         for process in processes:
             process.kill()
-    assert counter.read_text() == "100"
+    assert counter.read_text(encoding="utf-8") == "100"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_one_process_at_a_time(path: Path, tmp_path: Path) -> None:
 )
 def test_file_that_names_nobody_stops_nothing(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     assert locks.look(path) == locks.Look(False, None)
     with locks.hold(path):
         assert locks.look(path).holder is not None

@@ -26,11 +26,11 @@ def test_equal_runs_are_equal_and_seeds_differ(tmp_path: Path) -> None:
 
 
 def test_a_run_learns_and_keeps_its_best_epoch(tmp_path: Path) -> None:
-    result = world.run(tmp_path, lr=3e-3, num_train=400, epochs=4)
+    result = world.run(tmp_path, lr=1e-2, num_train=400, epochs=6)
     scores = [entry["scores"]["matthews"] for entry in result.history]
-    assert [entry["epoch"] for entry in result.history] == [1, 2, 3, 4]
-    assert [entry["step"] for entry in result.history] == [50, 100, 150, 200] and result.num_steps == 200
-    assert max(scores) > 0.3
+    assert [entry["epoch"] for entry in result.history] == [1, 2, 3, 4, 5, 6]
+    assert [entry["step"] for entry in result.history] == [*range(50, 301, 50)] and result.num_steps == 300
+    assert max(scores) > 0.2  # of five seeds the least was 0.52
     assert result.scores == {"matthews": max(scores)}
     assert result.best_epoch == 1 + scores.index(max(scores))
     assert result.last_scores == {"matthews": scores[-1]}
@@ -226,6 +226,6 @@ def test_precision_is_that_of_products_and_weights_stay_float32(
         return output
 
     monkeypatch.setattr(nn.Linear, "forward", recorded)
-    result = world.run(tmp_path, num_train=400, precision=precision)
+    result = world.run(tmp_path, lr=1e-2, num_train=400, epochs=6, precision=precision)
     assert products == dict.fromkeys((True, False), {getattr(torch, precision)})
-    assert result.scores["matthews"] > 0.2
+    assert result.scores["matthews"] > 0.2  # of five seeds the least was 0.47

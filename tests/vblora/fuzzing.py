@@ -178,7 +178,9 @@ def change_peft(folder: Path, draw: random.Random) -> None:
     """Configuration or tensors."""
     if draw.random() < 0.5:
         path = folder / "adapter_config.json"
-        path.write_text(json.dumps(change_json(json.loads(path.read_text()), draw)))
+        path.write_text(
+            json.dumps(change_json(json.loads(path.read_text(encoding="utf-8")), draw)), encoding="utf-8"
+        )
     else:
         tensors = load_file(folder / "adapter_model.safetensors")
         change_tensors(tensors, draw)
@@ -257,7 +259,7 @@ def without_model(subject: Subject, work: Path) -> None:
 
 def main(cases: int, seed: int, root: Path) -> None:
     kinds, model, count = subjects(root), Model(), Counter()
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    held = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + SPARE_BYTES, held + SPARE_BYTES))
     for number in range(cases):
         draw = random.Random(f"{seed} {number}")

@@ -97,7 +97,7 @@ def test_slices_convert_too(tmp_path, capsys):
     shake(vblora.attach(model, config))
     vblora.save(model, tmp_path / "ours", kind="topk")
     found(capsys, "convert", tmp_path / "ours", tmp_path / "lora", "--to", "lora", "--base-model", "gpt2")
-    settings = json.loads((tmp_path / "lora" / "adapter_config.json").read_text())
+    settings = json.loads((tmp_path / "lora" / "adapter_config.json").read_text(encoding="utf-8"))
     assert settings["base_model_name_or_path"] == "gpt2"
     same(logits(peft.PeftModel.from_pretrained(gpt2(), tmp_path / "lora")), logits(model))
 
@@ -158,14 +158,16 @@ def test_hostile_sizes_are_refused(tmp_path, capsys):
     theirs().save_pretrained(tmp_path)
     config = tmp_path / "adapter_config.json"
     for rank in ("many", 0, 2**40):
-        config.write_text(json.dumps(json.loads(config.read_text()) | {"r": rank}))
+        config.write_text(
+            json.dumps(json.loads(config.read_text(encoding="utf-8")) | {"r": rank}), encoding="utf-8"
+        )
         status, _, err = run(capsys, "inspect", tmp_path)
         assert status == 1 and err.startswith("AdapterFileError")
 
 
 def test_a_folder_that_cannot_be_written_is_told(saved, tmp_path, capsys):
     _, folder = saved
-    (tmp_path / "taken").write_text("a file")
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
     status, _, err = run(capsys, "convert", folder, tmp_path / "taken", "--to", "lora")
     assert status == 1 and "taken" in err
 

@@ -137,8 +137,8 @@ def edited(folder, tensors=None, config=None):
     found = load_file(path)
     (tensors or (lambda _: None))(found)
     save_file(found, path)
-    settings = json.loads((folder / peft_files.CONFIG).read_text())
-    (folder / peft_files.CONFIG).write_text(json.dumps(settings | (config or {})))
+    settings = json.loads((folder / peft_files.CONFIG).read_text(encoding="utf-8"))
+    (folder / peft_files.CONFIG).write_text(json.dumps(settings | (config or {})), encoding="utf-8")
 
 
 LAYER = "base_model.model.roberta.encoder.layer.0.attention.self.query."

@@ -67,7 +67,7 @@ def test_layout_is_the_one_that_servers_read(tmp_path):
     """As vLLM's peft_helper.py and llama.cpp's convert_lora_to_gguf.py require."""
     model = ours("llama")
     vblora.save_lora(model, tmp_path, dtype=torch.bfloat16)
-    settings = json.loads((tmp_path / CONFIG).read_text())
+    settings = json.loads((tmp_path / CONFIG).read_text(encoding="utf-8"))
     assert type(settings["r"]) is type(settings["lora_alpha"]) is int
     assert settings["lora_alpha"] / settings["r"] == 1 and settings["peft_type"] == "LORA"
     assert not settings["modules_to_save"] and not settings["use_dora"] and settings["bias"] == "none"

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(line(verdict))
     if options.out is not None:
         lines = [json.dumps(dataclasses.asdict(verdict)) + "\n" for verdict in graded.verdicts]
-        options.out.write_text("".join(lines))
+        options.out.write_text("".join(lines), encoding="utf-8")
     return 0
 
 

@@ -1,6 +1,7 @@
 """Tests of `publish`: read back from the offline run that it leaves."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 from experiments import tracking
 from experiments.dashboards import publishing
 from experiments.dashboards.__main__ import main
+from experiments.report.tables import reference_folder
 
 TABLE = "row,seeds,measured,published\nVB-LoRA qv,0 1,88.4,\nLoRA qv,0,89.5,\n"
 
@@ -52,7 +54,7 @@ def test_tables_and_figures_can_be_looked_at(folder: Path) -> None:
     run = published(folder)
     (row,) = run["history"]
     assert row["figures/spread/_type"] == "image-file"
-    table = json.loads((run["folder"] / "files" / row["tables/table1/path"]).read_text())
+    table = json.loads((run["folder"] / "files" / row["tables/table1/path"]).read_text(encoding="utf-8"))
     assert table["columns"] == ["row", "seeds", "measured", "published"]
     assert table["data"] == [["VB-LoRA qv", "0 1", 88.4, None], ["LoRA qv", "0", 89.5, None]]
 
@@ -72,9 +74,10 @@ def test_scale_without_tables_is_refused_with_what_makes_them(
 
 
 def test_tables_of_the_project_are_published(tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[3] / "results" / "tables"
+    reference = Path(__file__).resolve().parents[3] / "results" / "reference"
+    shutil.copytree(reference_folder(reference, "tiny"), tmp_path / "tables" / "tiny")
     where = {"project": "vblora", "mode": "offline"}
-    files = publishing.publish("tiny", root, tmp_path, tmp_path / "cache", **where)
+    files = publishing.publish("tiny", tmp_path / "tables", tmp_path, tmp_path / "cache", **where)
     (path,) = offline_runs(tmp_path / "cache")
     keys = {key.rpartition("/")[0] for row in read(path)["history"] for key in row if "/" in key}
     assert {f"tables/{each.stem}" for each in files if each.suffix == ".csv"} <= keys

@@ -168,10 +168,12 @@ def hub_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def make(rows: list[dict]) -> str:
         files = []
         for split in e2e.OFFICIAL:
-            (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            (tmp_path / f"{split}.jsonl").write_text(
+                "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
+            )
             files.append(f"  - {{split: {split}, path: {split}.jsonl}}")
         head = ["---", "configs:", "- config_name: default", "  data_files:", *files, "---", ""]
-        (tmp_path / "README.md").write_text("\n".join(head))
+        (tmp_path / "README.md").write_text("\n".join(head), encoding="utf-8")
         return str(tmp_path)
 
     return make

@@ -26,10 +26,10 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     for task, rows in ROWS.items():
         files = []
         for split in ("train", "validation"):
-            (tmp_path / f"{task}-{split}.csv").write_text(rows)
+            (tmp_path / f"{task}-{split}.csv").write_text(rows, encoding="utf-8")
             files.append(f"    - {{split: {split}, path: {task}-{split}.csv}}")
         configs += [f"- config_name: {task}", "  data_files:", *files]
-    (tmp_path / "README.md").write_text("\n".join(["---", "configs:", *configs, "---", ""]))
+    (tmp_path / "README.md").write_text("\n".join(["---", "configs:", *configs, "---", ""]), encoding="utf-8")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     return str(tmp_path)
 
@@ -90,7 +90,9 @@ def test_without_a_network_the_message_is_the_same(monkeypatch: pytest.MonkeyPat
 
 def test_missing_column_and_unknown_task_are_named(repository: str) -> None:
     for split in ("train", "validation"):
-        (Path(repository) / f"rte-{split}.csv").write_text("premise,sentence2,label\none,two,1\n")
+        (Path(repository) / f"rte-{split}.csv").write_text(
+            "premise,sentence2,label\none,two,1\n", encoding="utf-8"
+        )
     with pytest.raises(DataError, match="rte, train: no column sentence1 at 0123"):
         hub.glue_splits("rte", COMMIT, repository)
     with pytest.raises(DataError, match="no columns known for task 'wnli'"):

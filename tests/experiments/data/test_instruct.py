@@ -20,8 +20,10 @@ QUESTIONS = [
 def world(root: Path, rows: object = ROWS, questions: list[dict] = QUESTIONS) -> Path:
     for folder in ("alpaca", "mt_bench"):
         (root / folder).mkdir()
-    (root / "alpaca" / "alpaca_data_cleaned.json").write_text(json.dumps(rows, indent=1))
-    (root / "mt_bench" / "question.jsonl").write_text("".join(json.dumps(q) + "\n" for q in questions))
+    (root / "alpaca" / "alpaca_data_cleaned.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    (root / "mt_bench" / "question.jsonl").write_text(
+        "".join(json.dumps(q) + "\n" for q in questions), encoding="utf-8"
+    )
     return root
 
 
@@ -139,7 +141,7 @@ def test_a_missing_file_of_questions_is_named(tmp_path: Path) -> None:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A local folder that `datasets` reads as it reads the hub's."""
-    (tmp_path / "alpaca_data_cleaned.json").write_text(json.dumps(ROWS))
+    (tmp_path / "alpaca_data_cleaned.json").write_text(json.dumps(ROWS), encoding="utf-8")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     return str(tmp_path)
 
@@ -153,7 +155,9 @@ def test_the_hub_gives_the_same_rows_as_its_file(repository: str) -> None:
 def test_a_hub_without_the_columns_and_a_hub_out_of_reach_are_named(repository: str) -> None:
     with pytest.raises(DataError, match=f"{instruct.REPOSITORY} at revision {COMMIT} cannot be read"):
         instruct.hub_rows(COMMIT)
-    Path(repository, "alpaca_data_cleaned.json").write_text('[{"instruction": "a", "text": "b"}]')
+    Path(repository, "alpaca_data_cleaned.json").write_text(
+        '[{"instruction": "a", "text": "b"}]', encoding="utf-8"
+    )
     with pytest.raises(DataError, match=f"no column input, output at {COMMIT}"):
         instruct.hub_rows(COMMIT, repository)
 

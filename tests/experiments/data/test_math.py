@@ -28,7 +28,9 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
         (tmp_path / name / "train.jsonl").write_bytes(lines(*rows))
         (tmp_path / name / "test.jsonl.gz").write_bytes(gzip.compress(lines(*rows)))
-    (tmp_path / "MetaMathQA-395K.json").write_text(json.dumps([META, META_MATH, META], indent=1))
+    (tmp_path / "MetaMathQA-395K.json").write_text(
+        json.dumps([META, META_MATH, META], indent=1), encoding="utf-8"
+    )
     return tmp_path
 
 
@@ -65,7 +67,7 @@ def test_both_test_sets_are_answered_gsm8k_first(root: Path) -> None:
 
 def test_only_the_first_examples_are_read(root: Path) -> None:
     rows = [META, META_MATH, {"type": "GSM_SV"}]  # the third row is bad, and past the end
-    (root / "MetaMathQA-395K.json").write_text(json.dumps(rows))
+    (root / "MetaMathQA-395K.json").write_text(json.dumps(rows), encoding="utf-8")
     assert len(math.local_splits(root, num_train=2)["train"]) == 2
     with pytest.raises(DataError, match="line 1: query, response missing"):
         math.local_splits(root, num_train=None)
@@ -73,7 +75,7 @@ def test_only_the_first_examples_are_read(root: Path) -> None:
 
 def test_held_out_examples_leave_the_training_set_and_are_the_same_every_time(root: Path) -> None:
     rows = [{**META, "query": str(i)} for i in range(20)]
-    (root / "MetaMathQA-395K.json").write_text(json.dumps(rows))
+    (root / "MetaMathQA-395K.json").write_text(json.dumps(rows), encoding="utf-8")
     splits = math.local_splits(root, num_train=10, held_out=3)
     train, held = ([int(example.source) for example in splits[name]] for name in ("train", "validation"))
     assert sorted(train + held) == list(range(10)) and len(held) == 3

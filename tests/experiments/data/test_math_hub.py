@@ -28,9 +28,9 @@ def repositories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
             for split in ("train", "test"):
                 file = tmp_path / name / f"{configuration}-{split}.jsonl"
                 named = {"problem": f"{configuration} {split}"} if name == "math" else {}
-                file.write_text("".join(json.dumps(row | named) + "\n" for row in rows))
+                file.write_text("".join(json.dumps(row | named) + "\n" for row in rows), encoding="utf-8")
                 card.append(f"    - {{split: {split}, path: {file.name}}}")
-        (tmp_path / name / "README.md").write_text("\n".join([*card, "---", ""]))
+        (tmp_path / name / "README.md").write_text("\n".join([*card, "---", ""]), encoding="utf-8")
     return {name: str(tmp_path / name) for name in ROWS}
 
 
@@ -52,7 +52,7 @@ def test_math_is_learned_over_all_its_subjects(repositories: dict[str, str]) -> 
 
 def test_a_bad_row_is_named_by_repository_and_row(repositories: dict[str, str]) -> None:
     path = Path(repositories["gsm8k"]) / "main-test.jsonl"
-    path.write_text(json.dumps({"question": "q", "answer": "none"}) + "\n")
+    path.write_text(json.dumps({"question": "q", "answer": "none"}) + "\n", encoding="utf-8")
     with pytest.raises(DataError, match="gsm8k, main, test, row 0: the answer ends in 'none'"):
         math_hub.hub_splits(COMMITS, "gsm8k", repositories=repositories)
 

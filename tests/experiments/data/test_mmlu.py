@@ -23,7 +23,7 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "mmlu").mkdir()
     for name, rows in {"dev": DEV, "val": ASKED, "test": ASKED[:1]}.items():
         text = "".join(json.dumps(row) + "\n" for row in rows)
-        (tmp_path / "mmlu" / f"zero_shot_mmlu_{name}.json").write_text(text)
+        (tmp_path / "mmlu" / f"zero_shot_mmlu_{name}.json").write_text(text, encoding="utf-8")
     return tmp_path
 
 
@@ -70,7 +70,7 @@ BAD = {
 def test_a_bad_question_is_named_with_file_and_line(which: str, root: Path) -> None:
     bad, message = BAD[which]
     path = root / "mmlu" / "zero_shot_mmlu_val.json"
-    path.write_text(json.dumps(ASKED[0]) + "\n" + json.dumps(bad) + "\n")
+    path.write_text(json.dumps(ASKED[0]) + "\n" + json.dumps(bad) + "\n", encoding="utf-8")
     with pytest.raises(DataError, match=rf"zero_shot_mmlu_val\.json: {message}"):
         mmlu.questions(root, "validation")
 

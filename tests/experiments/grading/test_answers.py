@@ -48,7 +48,7 @@ def lines(*rows: object) -> str:
     ],
 )
 def test_a_damaged_file_is_refused_with_its_line(text: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "x.jsonl").write_text(text)
+    (tmp_path / "x.jsonl").write_text(text, encoding="utf-8")
     with pytest.raises(GradingError, match=message):
         answers.read(tmp_path / "x.jsonl")
 
@@ -66,7 +66,7 @@ def test_an_example_answered_twice_is_refused() -> None:
 def test_command_line_grades_what_it_can_and_says_what_it_cannot(tmp_path: Path, capsys) -> None:
     good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
     answers.write(good, HEADER, ROWS)
-    bad.write_text("nonsense\n")
+    bad.write_text("nonsense\n", encoding="utf-8")
     assert main([str(good)]) == 0
     assert main([str(bad), str(good)]) == 1
     printed = capsys.readouterr()

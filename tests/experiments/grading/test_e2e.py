@@ -43,7 +43,7 @@ def test_the_challenges_worked_example_has_its_scores_to_four_decimals(shared_da
     """Parity with the challenge's own script; a mutation that failed: one mean length for both NISTs."""
     folder = shared_data / "e2e" / "metrics_example"
     found = score(read_outputs(folder / "outputs.txt"), read_references(folder / "references.txt"))
-    expected = json.loads((folder / "expected_scores.json").read_text())
+    expected = json.loads((folder / "expected_scores.json").read_text(encoding="utf-8"))
     names = {"bleu": "BLEU", "nist": "NIST_variable_refs", "nist_perl": "NIST", "meteor": "METEOR",
              "rouge_l": "ROUGE_L", "cider": "CIDEr"}  # fmt: skip
     assert {theirs: round(found[ours], 4) for ours, theirs in names.items()} == {

@@ -75,7 +75,7 @@ def test_bad_answers_are_refused(metric: str, predictions: list, labels: list, m
 def test_grading_needs_no_torch(tmp_path) -> None:
     rows = [{"family": "glue", "task": "sst2", "metric": "accuracy"}]
     rows += [{"index": i, "label": i % 2, "prediction": 1, "scores": [0.0, 1.0]} for i in range(4)]
-    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     code = (
         "import sys; from experiments.grading.__main__ import main; assert main(sys.argv[1:]) == 0\n"
         "assert not {'torch', 'transformers'} & set(sys.modules)"

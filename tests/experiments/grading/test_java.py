@@ -33,7 +33,7 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
     yield use
     with pytest.raises(ProcessLookupError):
-        os.kill(int(place.read_text()), 0)
+        os.kill(int(place.read_text(encoding="utf-8")), 0)
 
 
 def test_scores_are_asked_line_by_line_and_can_be_asked_again(program) -> None:
@@ -46,7 +46,7 @@ def test_what_would_part_a_field_is_taken_out(program, tmp_path: Path) -> None:
     heard = tmp_path / "heard"
     program(before=f"open({str(heard)!r}, 'a').write(line)")
     java.meteor(["a ||| b"], [["x |||  y", "z"]])
-    assert heard.read_text().splitlines()[0] == "SCORE ||| x  y ||| z ||| a b"
+    assert heard.read_text(encoding="utf-8").splitlines()[0] == "SCORE ||| x  y ||| z ||| a b"
 
 
 def test_much_talk_on_stderr_does_not_stop_it(program) -> None:

@@ -21,7 +21,9 @@ def root(tmp_path: Path) -> Path:
     for name, rows in {"gsm8k": GSM8K, "math": MATH}.items():
         (tmp_path / name).mkdir()
         for split in ("train", "test"):
-            (tmp_path / name / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            (tmp_path / name / f"{split}.jsonl").write_text(
+                "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
+            )
     return tmp_path
 
 
@@ -30,7 +32,7 @@ def test_gold_answers_are_graded_in_every_form_and_exceptions_have_reasons(
 ) -> None:
     path = root / "record" / "math.json"
     assert gold.main(["--root", str(root), "--out", str(path), "--workers", "1"]) == 0
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     assert set(record) == {"command", "date", "versions", "limit_seconds", "sets"}
     assert list(record["sets"]) == ["gsm8k/test", "gsm8k/train", "math/test", "math/train"]
     gsm8k = record["sets"]["gsm8k/test"]["forms"]["as written"]

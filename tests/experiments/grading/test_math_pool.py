@@ -43,7 +43,7 @@ def signal_holders(processes: Pool, which: int, code: int, times: int = 1) -> th
 def test_outcomes_come_in_the_tasks_order_and_only_what_never_ends_is_cut() -> None:
     given = [*tasks(3), Task({"released": ENDLESS}), *tasks(2)]
     done = []
-    with Pool(2, limit_seconds=0.5) as processes:
+    with Pool(2, limit_seconds=1.0) as processes:
         outcomes = processes.run(given, lambda: done.append(1))
         children = [one.process for one in processes.workers]
     assert [outcome.status for outcome in outcomes] == [GRADED] * 3 + [TIMED_OUT] + [GRADED] * 2
@@ -54,7 +54,7 @@ def test_outcomes_come_in_the_tasks_order_and_only_what_never_ends_is_cut() -> N
 
 def test_a_rule_answered_before_the_time_is_up_keeps_its_verdict() -> None:
     task = Task({"proper": ("x+1", "1+x"), "released": ENDLESS})
-    with Pool(1, limit_seconds=0.5) as processes:
+    with Pool(1, limit_seconds=1.0) as processes:
         assert processes.run([task], lambda: None) == [Outcome({"proper": True}, TIMED_OUT)]
 
 
@@ -91,7 +91,7 @@ def test_a_crash_of_compiled_code_costs_its_own_answer_only() -> None:
 
 def test_a_worker_that_stands_still_is_ended_by_the_clock() -> None:
     """Mutation tried: no deadline by the clock; the test then never ends."""
-    with Pool(1, limit_seconds=0.5) as processes:
+    with Pool(1, limit_seconds=1.0) as processes:
         stopper = signal_holders(processes, 0, signal.SIGSTOP)
         outcomes = processes.run([Task({"released": ENDLESS}), *tasks(1)], lambda: None)
         stopper.join()

@@ -79,7 +79,7 @@ HARMLESS = {
 
 
 def test_a_hostile_answer_costs_at_most_its_time_and_never_its_neighbours() -> None:
-    limit = 0.3
+    limit = 1.0  # of which the harmless need a tenth; a slow or busy machine needs more
     texts = list(HOSTILE.values()) + list(HARMLESS.values())
     answers = [("math", "y^2+1", f"The answer is: {text}") for text in texts]
     good = ("math", "y^2+1", "The answer is: 1+y^2")
@@ -136,7 +136,7 @@ def test_grading_needs_no_torch_and_its_workers_no_scikit_learn() -> None:
 def saved(tmp_path: Path) -> Path:
     path = tmp_path / "seed0.answers.jsonl"
     header = {"family": "math", "task": "metamath", "metric": "gsm8k", "version": 1}
-    path.write_text("".join(json.dumps(line) + "\n" for line in [header, *rows(*ANSWERS)]))
+    path.write_text("".join(json.dumps(line) + "\n" for line in [header, *rows(*ANSWERS)]), encoding="utf-8")
     return path
 
 
@@ -151,12 +151,14 @@ def test_command_prints_a_table_and_the_answers_on_which_rules_differ(
     assert printed[3] == "gsm8k 2: '3.4' for '3'; right by: released"
     assert printed[4] == "gsm8k 3: '1,450,000' for '1,450,000'; right by: proper, exact"
     assert len(printed) == 3 + 8
-    verdicts = [json.loads(line) for line in out.read_text().splitlines()]
+    verdicts = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert verdicts[3]["proper"] and not verdicts[3]["released"] and verdicts[3]["status"] == GRADED
 
 
 def test_command_says_what_is_wrong_with_a_file(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    saved.write_text(saved.read_text().replace('"group": "math"', '"group": "aime"', 1))
+    saved.write_text(
+        saved.read_text(encoding="utf-8").replace('"group": "math"', '"group": "aime"', 1), encoding="utf-8"
+    )
     assert command.main([str(saved)]) == 1
     assert f"{saved}: answer 6: group is 'aime'" in capsys.readouterr().err
     assert command.main([str(saved.with_name("none"))]) == 1

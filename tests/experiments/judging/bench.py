@@ -69,7 +69,7 @@ def bench(root: Path, two_turns: bool = False, **changes: object) -> Judging:
         "gpt-4.jsonl": fastchat_answers(REFERENCES),
     }
     for name, text in files.items():
-        (root / name).write_text(text)
+        (root / name).write_text(text, encoding="utf-8")
     settings: dict = {"folder": root / "judged", "judge": Judge("judge-1"), "patience": HASTY} | changes
     return Judging(*(root / name for name in files), **settings)
 

@@ -40,8 +40,8 @@ def test_whatever_changes_a_judgement_changes_its_key(tmp_path: Path) -> None:
     assert keys == {key(call, judge) for call in bench(tmp_path).calls()}
     for other in (Judge("judge-2"), Judge("judge-1", 0.5), Judge("judge-1", None), Judge("judge-1", 0.0, 9)):
         assert not keys & {key(call, other) for call in first}
-    changed = (tmp_path / "gpt-4.jsonl").read_text().replace("Ann.", "Eve.")
-    (tmp_path / "changed.jsonl").write_text(changed)
+    changed = (tmp_path / "gpt-4.jsonl").read_text(encoding="utf-8").replace("Ann.", "Eve.")
+    (tmp_path / "changed.jsonl").write_text(changed, encoding="utf-8")
     later = bench(tmp_path)
     found = calls(
         fastchat.questions(later.questions),

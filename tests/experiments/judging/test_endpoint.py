@@ -16,6 +16,7 @@ from tests.experiments.judging.bench import (
     HASTY,
     KEY,
     Behaviour,
+    Handler,
     Server,
     bench,
     drip,
@@ -85,14 +86,14 @@ def test_what_may_pass_is_tried_again(which: str, server: Server, tmp_path: Path
     ]
 
 
-@pytest.mark.parametrize("slow", [hang(1.5), drip(1.5)], ids=["silent", "dripping"])
+@pytest.mark.parametrize("slow", [hang(20), drip(20)], ids=["silent", "dripping"])
 def test_an_answer_that_takes_too_long_is_tried_again(
     slow: Behaviour, server: Server, tmp_path: Path
 ) -> None:
     server.script = [slow]
     start = time.monotonic()
     assert bench(tmp_path, patience=QUICK).run(1, server.environment())["num_judged"] == 4
-    assert time.monotonic() - start < 1.4
+    assert time.monotonic() - start < 19
     assert len(server.asked) == 5
 
 
@@ -109,8 +110,14 @@ def test_waits_double_up_to_their_bound_and_vary(server: Server) -> None:
 @pytest.mark.parametrize("date", [False, True])
 def test_a_wait_that_is_asked_for_is_kept(date: bool, server: Server, tmp_path: Path) -> None:
     """Without reading the header the second call came after 0.01 s."""
-    asked = email.utils.formatdate(time.time() + 2, usegmt=True) if date else "0.6"
-    server.script = [status(429, headers={"Retry-After": asked})]
+
+    def refuse(
+        handler: Handler,
+    ) -> None:  # the date counts from the answer, not from the first import of openai
+        asked = email.utils.formatdate(time.time() + 2, usegmt=True) if date else "0.6"
+        status(429, headers={"Retry-After": asked})(handler)
+
+    server.script = [refuse]
     bench(tmp_path).run(1, server.environment())
     waited = server.times[1] - server.times[0]
     assert (0.9 if date else 0.6) <= waited < 3  # a date has whole seconds
@@ -177,7 +184,9 @@ def test_a_key_that_comes_back_is_not_stored(server: Server, tmp_path: Path) -> 
     assert bench(tmp_path).run(1, server.environment())["mt_bench"] == 7.0
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert not any(KEY.encode() in file.read_bytes() for file in files)
-    assert "You sent Bearer [key]. [[7]]" in (tmp_path / "judged" / "journal.jsonl").read_text()
+    assert "You sent Bearer [key]. [[7]]" in (tmp_path / "judged" / "journal.jsonl").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_stand_in_key_leaves_judgements_as_they_are(server: Server, tmp_path: Path) -> None:

@@ -23,7 +23,10 @@ def test_answers_are_written_as_fastchat_writes_them_and_read_again(tmp_path: Pa
     turns = {101: ("Ann — é.",), 81: ("a", "b")}
     written = fastchat.answer_lines(turns, "my/model", 12.5)
     fastchat.write_lines(tmp_path / "deep" / "model.jsonl", written)
-    raw = [json.loads(line) for line in (tmp_path / "deep" / "model.jsonl").read_text().splitlines()]
+    raw = [
+        json.loads(line)
+        for line in (tmp_path / "deep" / "model.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert [list(row) for row in raw] == [["question_id", "answer_id", "model_id", "choices", "tstamp"]] * 2
     assert raw[0]["choices"] == [{"index": 0, "turns": ["a", "b"]}]
     assert (raw[0]["model_id"], raw[0]["tstamp"], len(raw[0]["answer_id"])) == ("my/model", 12.5, 22)
@@ -72,7 +75,7 @@ BAD = {
 @pytest.mark.parametrize("which", BAD)
 def test_a_bad_file_is_named(which: str, tmp_path: Path) -> None:
     reader, text, message = BAD[which]
-    (tmp_path / "x.jsonl").write_text(text)
+    (tmp_path / "x.jsonl").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=r"x\.jsonl: " + message):
         getattr(fastchat, reader)(tmp_path / "x.jsonl")
 

@@ -20,7 +20,7 @@ def test_what_is_appended_is_there_when_opened_again(tmp_path: Path) -> None:
     with Journal(path) as journal:
         journal.append("b", ENTRY)
         assert journal.entries == {"a": {"key": "a", **ENTRY}, "b": {"key": "b", **ENTRY}}
-    assert len(path.read_text().splitlines()) == 2
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 2
 
 
 def test_every_judgement_is_on_disk_before_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,10 +54,10 @@ def test_a_cut_last_line_is_dropped_and_the_next_one_is_whole(cut: int, tmp_path
 def test_a_damaged_line_in_the_middle_is_named(line: str, tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     whole = json.dumps({"key": "a", **ENTRY})
-    path.write_text(f"{whole}\n{line}\n{whole}\n")
+    path.write_text(f"{whole}\n{line}\n{whole}\n", encoding="utf-8")
     with pytest.raises(JudgingError, match=r"journal\.jsonl: line 2: no judgement"):
         Journal(path).__enter__()
-    path.write_text(f"{whole}\n")
+    path.write_text(f"{whole}\n", encoding="utf-8")
     with Journal(path) as journal:  # the failed opening has let go of the lock
         assert list(journal.entries) == ["a"]
 

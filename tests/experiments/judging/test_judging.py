@@ -30,7 +30,7 @@ from tests.experiments.judging.bench import (
 
 
 def rows(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def test_invalid_ratings_are_counted_shown_and_left_out(server: Server, tmp_path: Path) -> None:
@@ -109,13 +109,13 @@ def test_the_answers_are_written_in_fastchats_form_too(server: Server, tmp_path:
 def test_only_changed_answers_are_judged_anew(server: Server, tmp_path: Path) -> None:
     bench(tmp_path).run(1, server.environment())
     judging = bench(tmp_path)
-    text = judging.answers.read_text()
-    judging.answers.write_text(text.replace("answer 2", "changed"))
+    text = judging.answers.read_text(encoding="utf-8")
+    judging.answers.write_text(text.replace("answer 2", "changed"), encoding="utf-8")
     server.default = judge("[[3]]")
     assert judging.estimate().num_calls == 1
     assert judging.run(1, server.environment())["mt_bench"] == (7 * 3 + 3) / 4
     assert server.users()[4:] == ["Rate: 1 + 1? / 2 / changed"]
-    judging.answers.write_text(text)
+    judging.answers.write_text(text, encoding="utf-8")
     assert judging.run(1, server.environment())["mt_bench"] == 7.0  # what was judged first is still there
     assert len(server.asked) == 5
     lines = rows(tmp_path / "judged" / "model_judgment" / "judge-1_single.jsonl")
@@ -158,12 +158,12 @@ BAD_ROWS = {
 def test_a_bad_row_of_answers_is_named(which: str, tmp_path: Path) -> None:
     change, message = BAD_ROWS[which]
     judging = bench(tmp_path)
-    header = judging.answers.read_text().splitlines()[0] + "\n"
+    header = judging.answers.read_text(encoding="utf-8").splitlines()[0] + "\n"
     found = answer_rows(two_turns=False)
-    judging.answers.write_text(header + lines([found[0], {**found[1], **change}]))
+    judging.answers.write_text(header + lines([found[0], {**found[1], **change}]), encoding="utf-8")
     with pytest.raises(JudgingError, match=message):
         judging.estimate()
-    judging.answers.write_text(header + lines([{**found[0], "group": "mmlu_0"}]))
+    judging.answers.write_text(header + lines([{**found[0], "group": "mmlu_0"}]), encoding="utf-8")
     with pytest.raises(JudgingError, match="no row of group mt_bench"):
         judging.estimate()
 
@@ -203,7 +203,7 @@ def test_a_killed_run_goes_on_at_the_last_judgement(server: Server, tmp_path: Pa
     until(60, lambda: len(server.asked) == 4)
     process.kill()
     process.communicate(timeout=30)
-    kept = (tmp_path / "seed0.answers.judged" / "journal.jsonl").read_text()
+    kept = (tmp_path / "seed0.answers.judged" / "journal.jsonl").read_text(encoding="utf-8")
     assert kept.count("\n") == 3
     server.script = []
     result = start(judging, server, "--concurrency", "1")
@@ -233,7 +233,7 @@ def test_ctrl_c_waits_for_the_calls_under_way_and_loses_nothing(server: Server, 
     assert "stopped; the judgements so far are kept" in err
     assert "Traceback" not in err
     journal = tmp_path / "seed0.answers.judged" / "journal.jsonl"
-    assert (journal.read_text().count("\n"), len(server.asked)) == (2, 2)
+    assert (journal.read_text(encoding="utf-8").count("\n"), len(server.asked)) == (2, 2)
 
 
 def test_a_second_ctrl_c_does_not_wait(server: Server, tmp_path: Path) -> None:
@@ -314,5 +314,7 @@ def test_a_mistake_gives_one_line(
 
 def test_fastchats_answers_can_be_judged_as_they_are(server: Server, tmp_path: Path) -> None:
     judging = bench(tmp_path)
-    judging.answers.write_text(fastchat_answers({q["question_id"]: ["a"] for q in QUESTIONS}))
+    judging.answers.write_text(
+        fastchat_answers({q["question_id"]: ["a"] for q in QUESTIONS}), encoding="utf-8"
+    )
     assert judging.run(2, server.environment())["num_judged"] == 4

@@ -68,7 +68,7 @@ def served(tmp_path: Path) -> tuple[str, str]:
     trained(words).save_pretrained(folder)
     words.save_pretrained(folder)
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(folder), "--device", "cpu"]
-    with (tmp_path / "serve.log").open("w") as log:
+    with (tmp_path / "serve.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, env=os.environ)
     try:
         wait_for(f"http://127.0.0.1:{port}/health", process, tmp_path / "serve.log")
@@ -80,13 +80,13 @@ def served(tmp_path: Path) -> tuple[str, str]:
 
 def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
     for _ in range(240):
-        assert process.poll() is None, log.read_text()
+        assert process.poll() is None, log.read_text(encoding="utf-8")
         try:
             with urllib.request.urlopen(address, timeout=5):
                 return
         except OSError:
             time.sleep(0.5)
-    raise AssertionError(log.read_text())
+    raise AssertionError(log.read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow

@@ -42,9 +42,9 @@ def test_good_results_have_no_problem(results: Path) -> None:
 def test_edited_cell_is_found(results: Path, kind: str) -> None:
     make_tables(results)
     path = results / f"tables/tiny/table1.{kind}"
-    text = path.read_text()
-    path.write_text(text.replace("80.", "99.", 1))
-    assert text != path.read_text()
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("80.", "99.", 1), encoding="utf-8")
+    assert text != path.read_text(encoding="utf-8")
     assert [line.split(":")[0] for line in problems(results)] == [str(path)]
 
 
@@ -56,7 +56,7 @@ def test_table_older_than_its_records_is_found(results: Path) -> None:
 
 
 def test_damaged_record_is_found(results: Path) -> None:
-    (results / "runs/tiny/glue/rte/tiny_roberta/lora-qv/seed1.json").write_text("{")
+    (results / "runs/tiny/glue/rte/tiny_roberta/lora-qv/seed1.json").write_text("{", encoding="utf-8")
     assert len(problems(results)) == 1
     assert "seed1.json: damaged" in problems(results)[0]
 
@@ -108,7 +108,9 @@ def test_answers_are_graded_again(results: Path) -> None:
 
 def test_other_answers_than_those_graded_are_found(results: Path) -> None:
     path = graded(results, prediction=0, score=0.5)
-    path.write_text(path.read_text().replace('"prediction": 0', '"prediction": 1'))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"prediction": 0', '"prediction": 1'), encoding="utf-8"
+    )
     assert problems(results) == [f"{path}: not the answers that the record was graded from"]
 
 
@@ -163,7 +165,7 @@ def test_stale_table_of_each_family_is_found(family: str, number: int, results: 
 
 def test_damaged_file_of_another_family_makes_no_table_stale(results: Path) -> None:
     write(results, text_run("math", "vblora-all"))
-    (results / "runs/tiny/math/x.json").write_text("{")
+    (results / "runs/tiny/math/x.json").write_text("{", encoding="utf-8")
     make_tables(results, family="math")
     make_tables(results)
     assert [line.split(": ")[1] for line in problems(results)] == ["damaged or cut off"]

@@ -42,29 +42,31 @@ def test_a_cell_shows_own_runs_or_the_projects_and_says_which(
     write_all(cell("vblora-qv", "cola", [0.25]), Path("mine"))
     main(["tables", *places])
     assert "- °: the project's own runs" in capsys.readouterr().out
-    table = Path("out/tiny/table1.md").read_text()
+    table = Path("out/tiny/table1.md").read_text(encoding="utf-8")
     assert "25.0 (1) |" in table and "50.0 ± 0.0 (3)° |" in table and "75.0" not in table
     write_all(cell("lora-qv", "cola", [0.25]), Path("mine"))
     main(["tables", *places])
-    assert "project" not in capsys.readouterr().out and "°" not in Path("out/tiny/table1.md").read_text()
+    assert "project" not in capsys.readouterr().out and "°" not in Path("out/tiny/table1.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_refreshing_writes_every_table_of_the_projects_records_and_readme(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commands, "PROJECT", folder)
-    Path("README.md").write_text("<!-- table1:tiny -->\n<!-- /table1:tiny -->\n")
+    Path("README.md").write_text("<!-- table1:tiny -->\n<!-- /table1:tiny -->\n", encoding="utf-8")
     reference = Path("results/reference")
     write_all([*whole_row("vblora-qv", 0.8, 3), text_run("math", "vblora-all")], reference)
     write_all(whole_row("vblora-qv", 0.1, 3), Path("results/runs"))
     assert main(["refresh"]) == 0
     names = {path.stem for path in (reference / "tiny/tables").iterdir()}
     assert {"table1", "table1-last", "table4", "table7"} <= names and "table2" not in names
-    assert "| VB-LoRA qv | 23,904 | 8" in (reference / "tiny/tables/table1.md").read_text()
-    assert "| VB-LoRA qv | 23,904 | 8" in Path("README.md").read_text()
+    assert "| VB-LoRA qv | 23,904 | 8" in (reference / "tiny/tables/table1.md").read_text(encoding="utf-8")
+    assert "| VB-LoRA qv | 23,904 | 8" in Path("README.md").read_text(encoding="utf-8")
     assert main(["check"]) == 0
     path = reference / "tiny/tables/table4.md"
-    path.write_text(path.read_text().replace("50.0", "60.0"))
+    path.write_text(path.read_text(encoding="utf-8").replace("50.0", "60.0"), encoding="utf-8")
     assert main(["check"]) == 1
 
 
@@ -77,7 +79,7 @@ def test_a_terminal_shows_at_most_six_short_lines_below_a_table(
         [failed(f"glue/rte/tiny_roberta/lora-qv/seed{seed}") for seed in range(30)], Path("results/runs")
     )
     write_all([text_run("e2e", "vblora-all", meteor=None)], Path("results/reference"))
-    Path("results/runs/tiny/x.json").write_text("{")
+    Path("results/runs/tiny/x.json").write_text("{", encoding="utf-8")
     for command in ("tables", "claims"):
         main([command, *(word for word in words if command == "tables" or "scale" in word)])
         below = [line for line in capsys.readouterr().out.splitlines() if line.startswith("- ")]
@@ -98,7 +100,7 @@ def test_thousands_of_files_with_bad_ones_among_them(
     root = Path("results/runs")
     write_all([each for n in range(40) for each in whole_row(f"m{n}-qv", 0.5, 10)], root)
     write_all([failed("glue/rte/tiny_roberta/vblora-qv/seed0", message="| $x$ \\end{table} `")], root)
-    (root / "tiny/glue/package.json").write_text('{"name": "foreign"}')
+    (root / "tiny/glue/package.json").write_text('{"name": "foreign"}', encoding="utf-8")
     (root / "tiny/glue/cola/tiny_roberta/m0-qv/seed0.json").write_bytes(b"\xff")
     assert main(["tables"]) == 0
     shown = capsys.readouterr().out
@@ -176,7 +178,7 @@ def test_params_prints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_check_names_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path("results/runs/tiny") / f"{RUN_ID}.json"
     path.parent.mkdir(parents=True)
-    path.write_text("{")
+    path.write_text("{", encoding="utf-8")
     assert main(["check"]) == 1
     assert "seed3.json: damaged" in capsys.readouterr().out
 
@@ -213,8 +215,8 @@ def test_written_latex_compiles(number: int, family: str, folder: Path) -> None:
     write_all(whole_row("vblora-qv", 0.8, 3, scale="paper", model="roberta_base"), Path("results/runs"))
     main(["tables", "scale=paper", f"family={family}"])
     head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}\begin{document}"
-    body = Path(f"results/tables/paper/table{number}.tex").read_text()
-    Path("t.tex").write_text(f"{head}\n{body}\\end{{document}}\n")
+    body = Path(f"results/tables/paper/table{number}.tex").read_text(encoding="utf-8")
+    Path("t.tex").write_text(f"{head}\n{body}\\end{{document}}\n", encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]

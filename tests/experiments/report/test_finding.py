@@ -26,7 +26,7 @@ def test_each_family_has_its_records_and_its_bad_files(tmp_path: Path) -> None:
     for name in ("x.json", "math/y.json", "glue/cola/z.json", "other/w.json"):
         path = root / "tiny" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("{")
+        path.write_text("{", encoding="utf-8")
     glue, math = (finding.find([root], "tiny", family) for family in ("glue", "math"))
     assert [run.identity.family for run in (*glue.records, *math.records)] == ["glue", "math"]
     assert sorted(problem.path.name for problem in glue.problems) == ["w.json", "x.json", "z.json"]

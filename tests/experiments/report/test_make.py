@@ -19,7 +19,9 @@ def environment(tmp_path: Path) -> Path:
     """A stand-in for .venv whose Python prints its words, and fails where they hold `fail`."""
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
-    python.write_text('#!/bin/sh\nprintf "%s\\n" "$*"\ncase "$*" in *fail*) exit 3;; esac\n')
+    python.write_text(
+        '#!/bin/sh\nprintf "%s\\n" "$*"\ncase "$*" in *fail*) exit 3;; esac\n', encoding="utf-8"
+    )
     python.chmod(0o755)
     return tmp_path
 

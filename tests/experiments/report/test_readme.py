@@ -11,7 +11,7 @@ from experiments.report import commands, readme
 from experiments.report.__main__ import main
 
 PROJECT = Path(__file__).resolve().parents[3]
-README = (PROJECT / "README.md").read_text()
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
 REFERENCE = PROJECT / "results" / "reference"
 BY_TABLE = {facts.table: family for family, facts in FAMILIES.items()}
 PLACES = re.findall(r"<!-- (table\d):([\w-]+) -->", README)
@@ -46,11 +46,11 @@ def test_a_place_without_records_is_refused_and_nothing_is_written(
 ) -> None:
     monkeypatch.setattr(commands, "PROJECT", tmp_path)
     text = "<!-- table1:paper -->\n"
-    (tmp_path / "README.md").write_text(text)
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
     write_all(cell("vblora-qv", "rte", [0.75]), tmp_path / "reference")
     assert main(["refresh", "--reference", str(tmp_path / "reference")]) == 1
     assert "holds no finished run" in capsys.readouterr().out
-    assert (tmp_path / "README.md").read_text() == text
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == text
 
 
 def test_readme_has_a_place_for_tiny() -> None:

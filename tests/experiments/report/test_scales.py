@@ -26,7 +26,8 @@ def test_short_name_and_name_of_the_records_find_the_same(
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(
         "defaults: [override /model: gpt2_small, override /data: e2e/local, _self_]\n"
-        'scale: {name: e2e-small, seeds: "0,1"}\n'
+        'scale: {name: e2e-small, seeds: "0,1"}\n',
+        encoding="utf-8",
     )
     monkeypatch.setattr(scales, "CONF", tmp_path)
     expected = Scale("e2e", "e2e-small", "e2e/small", "gpt2_small", "e2e/local", [0, 1])

@@ -24,7 +24,7 @@ RUNS = {
 
 def test_committed_scripts_are_the_generated_ones() -> None:
     files = [path for path in (PROJECT / "scripts").glob("table?/**/*") if path.is_file()]
-    there = {str(path.relative_to(PROJECT)): path.read_text() for path in files}
+    there = {str(path.relative_to(PROJECT)): path.read_text(encoding="utf-8") for path in files}
     assert there == SCRIPTS, "run `make scripts`"
 
 
@@ -47,7 +47,7 @@ def test_script_says_what_was_published_and_what_it_costs() -> None:
 def test_script_runs_its_row(name: str, tmp_path: Path) -> None:
     """With a stand-in for Python that prints its arguments."""
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
     python.chmod(0o755)
     assert os.access(PROJECT / name, os.X_OK)
     command = [str(PROJECT / name), "force=true", "paths.cache=a b"]

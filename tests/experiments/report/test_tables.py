@@ -14,7 +14,7 @@ from experiments.report.paper_table import PaperTable
 REFERENCE = Path(__file__).resolve().parents[3] / "results" / "reference"
 SCALES = sorted(path.name for path in REFERENCE.iterdir())
 MODELS = {"tiny": "tiny_roberta", "paper": "roberta_base"}
-LONGEST = 60  # seconds, for 3,030 files; about 5 are needed
+LONGEST = 60  # seconds of the processor, for 3,030 files; about 5 are needed
 
 
 @pytest.mark.parametrize("scale", MODELS)
@@ -23,9 +23,9 @@ def test_thousands_of_runs_take_seconds(scale: str, tmp_path: Path, monkeypatch:
     rows = ["lora-qv", *(f"vblora-qv-k{n}" for n in range(100))]
     made = [each for row in rows for each in whole_row(row, 0.5, 5, scale=scale, model=MODELS[scale])]
     write_all(made, tmp_path)
-    start = time.perf_counter()
+    start = time.process_time()
     written = tables.texts(tables.of_family(PaperTable(records.find([tmp_path], scale), scale)))
-    assert time.perf_counter() - start < LONGEST
+    assert time.process_time() - start < LONGEST
     assert all("k99" in text for text in written.values())
 
 
