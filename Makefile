@@ -92,7 +92,7 @@ test-gpu: $(ENVIRONMENT)  ## the tests that need a CUDA device
 params: $(ENVIRONMENT)  ## the paper's parameter counts beside ours, computed without weights
 	$(RUN) -m experiments.report params $(ARGS)
 
-reproduce-glue:  ## run what is missing of Table 1's grid, then show table, picture and page; SCALE=minilm is on real input
+reproduce-glue:  ## run what is missing of Table 1's grid, then show table, picture and page; SCALE=minilm is on real input, from the hub
 reproduce-e2e:  ## the same for Table 2 (E2E); SCALE=small is on real input
 reproduce-instruct:  ## the same for Table 3 (instruction tuning); at paper, `make judge` rates the answers
 reproduce-math:  ## the same for Table 4 (mathematical reasoning); SCALE=small is on real input

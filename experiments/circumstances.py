@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from experiments import distributed
+from experiments import distributed, processor
 
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = (
@@ -58,6 +58,9 @@ def _constant() -> dict[str, Any]:
         "versions": {name: _version(name) for name in PACKAGES} | {"torch": str(torch.__version__)},
         "python": platform.python_version(),
         "platform": platform.platform(),
+        # What decides the speed of products, and their last digits.
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu_bfloat16": processor.bfloat16_instructions(),
     }
 
 

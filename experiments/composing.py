@@ -4,7 +4,8 @@
 
 The tuned table of a method and a model has one row a task and a row `common` for all. `${tuned:epochs}` reads
 it for the run's task. A value written as {paper: 30, released: 60} is chosen by `variant`, one written as
-{qv: 3e-2, all: 1e-2} by `targets`.
+{qv: 3e-2, all: 1e-2} by `targets`. A source written as `${hub_or_folder:...}` is the hub, or a folder if one
+is given.
 
 A run is the tuned row of its method, model and task, unless a word or an experiment file sets a value, or
 chooses other data than the scale's. Then it is a variant with its own run_id: `variant=<name>` names it, else
@@ -38,6 +39,8 @@ NAMING = (
 )
 # Groups that no run_id holds: to choose another than the scale's makes a variant.
 UNNAMED = ("data", "optim", "generation", "tuned", "ablation")
+EITHER = "hub_or_folder"  # the resolver of a source that is either of the places
+PLACES = ("hub", "local")
 BANK = "method.options.bank"
 NO_NAME = f"choose {', '.join(VARIANTS)}, or set one"
 RESOLVING = "ValueError raised while resolving interpolation: "  # how OmegaConf opens what `_tuned` says
@@ -46,9 +49,10 @@ STAND_IN: dict[type, Any] = {int: 1, float: 0.0, str: "?"}
 
 
 def register() -> None:
-    """Tell Hydra the schema and OmegaConf the `tuned` resolver; calling it again changes nothing."""
+    """Tell Hydra the schema and OmegaConf our resolvers; calling it again changes nothing."""
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver("tuned", _tuned, replace=True)
+    OmegaConf.register_new_resolver(EITHER, _hub_or_folder, replace=True)
 
 
 def load(overrides: Sequence[str] = ()) -> Config:
@@ -130,6 +134,11 @@ def _tuned(key: str, default: Any = None, *, _root_: DictConfig) -> Any:
     raise ValueError(f"the tuned table has {key} for {', '.join(value)} only, not for {wanted[0]}")
 
 
+def _hub_or_folder(place: str | None, on_hub: str | None) -> str:
+    """The source of a model or of data: the hub while the place is what conf/ says, else the folder given."""
+    return "hub" if place == on_hub else "local"
+
+
 def _unreadable(node: Any, place: str = "") -> Iterator[tuple[Any, str, str]]:
     """Leaves that are missing or whose interpolation fails: the parent, the full key and what is wrong."""
     keys = list(node) if isinstance(node, DictConfig) else range(len(node))
@@ -169,13 +178,31 @@ def _given(overrides: Sequence[str], choices: Mapping[str, Any], cfg: Config) ->
         key = item.key_or_group.split("@")[0]
         if key not in choices:
             given |= flat(item.value(), key)
+    own = {**_own_choices(choices["scale"]), "tuned": f"{choices['method']}/{choices['model']}"}
     naming = (*NAMING, *(["model.path"] if cfg.model.source == "local" else []))
     naming += ("model.name",) if choices["model"].startswith("local") else ()  # these leave it to the user
+    alike = _alike(cfg, choices["model"], own["data"])
+    naming += tuple(f"{group}.{key}" for group in alike for key in ("source", "revision"))
     given = {key: value for key, value in given.items() if not key.startswith(naming)}
     if given.get(BANK) is not None:
         given[BANK] = _bank(str(given[BANK]))
-    own = {**_own_choices(choices["scale"]), "tuned": f"{choices['method']}/{choices['model']}"}
-    return given | {group: choices[group] for group in UNNAMED if choices[group] != own[group]}
+    changed = {group: choices[group] for group in UNNAMED if choices[group] != own[group]}
+    if "data" in alike and changed.get("data") in PLACES:
+        del changed["data"]
+    return given | changed
+
+
+def _alike(cfg: Config, model: str, data: str) -> list[str]:
+    """The groups that come from hub or folder alike: which of them, and the commit, set no value."""
+    sources = (("model", model, cfg.model.source), ("data", data, cfg.data.source))
+    return [group for group, choice, source in sources if source in PLACES and _from_either(group, choice)]
+
+
+@functools.cache
+def _from_either(group: str, choice: str) -> bool:
+    """Whether a choice of conf/ leaves it to the words where it comes from."""
+    source = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{choice}.yaml"))
+    return isinstance(source, dict) and f"${{{EITHER}:" in str(source.get("source"))
 
 
 def _bank(path: str) -> str:

@@ -20,9 +20,11 @@ from logging import ERROR
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import torch
 from httpx2 import HTTPError
+from huggingface_hub.errors import RevisionResolutionError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
@@ -44,6 +46,7 @@ from experiments.tasks.base import Task
 from vblora.sharding import whole
 
 SOURCES = ("hub", "local", "tiny", "scratch")
+HUB_HINT = ". Connect, or unset HF_HUB_OFFLINE, or use model.source=local model.path=<folder>"
 _HEADS = ("classifier", "score", "pooler", "pre_classifier")  # names of heads in transformers' classifiers
 
 
@@ -80,24 +83,36 @@ def load(config: ModelConfig, task: Task, cache: Path) -> Backbone:
         ModelError: the source is unknown, the files cannot be read, or they lack weights of the backbone.
     """
     place = _place(config, task.family, cache)
-    options: dict[str, Any] = {"revision": config.revision} if config.source == "hub" else {}
+    commit, options = None, {}
     outputs = {"num_labels": task.num_labels} if task.num_labels else {}
     kind: Any = AutoModelForSequenceClassification if task.num_labels else AutoModelForCausalLM
     try:
+        if config.source == "hub":
+            commit = _commit(place, config.revision)
+            options = {"revision": commit}
         tokenizer = AutoTokenizer.from_pretrained(place, **options)
         settings = AutoConfig.from_pretrained(place, **outputs, **options)
         if config.source == "scratch":
             model: PreTrainedModel = kind.from_config(settings, dtype=getattr(torch, config.dtype))
         else:
             model = _pretrained(kind, place, settings, options | _format_and_place(config))
-    except (OSError, HTTPError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{config.name}: cannot be loaded from {config.source} {place}: {error}") from error
+    except (OSError, HTTPError, RevisionResolutionError, SafetensorError, ValueError) as error:
+        hint = HUB_HINT if config.source == "hub" else ""
+        message = f"{config.name}: cannot be loaded from {config.source} {place}: {error}{hint}"
+        raise ModelError(message) from error
     if config.quantization is not None:
         widen(model)
     if config.add_pad_token:
         add_pad_token(model, tokenizer)
-    commit = getattr(settings, "_commit_hash", None) if config.source == "hub" else None
     return Backbone(model, tokenizer, commit, fingerprint(model))
+
+
+def _commit(name: str, revision: str | None) -> str:
+    """The commit behind a model's branch or tag, None for its newest; offline, the one in the hub's cache.
+
+    All files are then read of this one, though the branch may move on meanwhile.
+    """
+    return str(huggingface_hub.HfApi().resolve_revision(name, revision=revision).resolved)
 
 
 def _format_and_place(config: ModelConfig) -> dict[str, Any]:
@@ -240,6 +255,8 @@ def _place(config: ModelConfig, family: str, cache: Path) -> str:
         raise ModelError(
             f"{config.path} holds no config.json; set model.path to a folder saved by transformers"
         )
+    if config.source == "hub" and Path(config.path).exists():  # transformers would read it instead
+        raise ModelError(f"{config.path} is a folder here; use model.source=local, or call from elsewhere")
     return config.path
 
 

@@ -19,6 +19,7 @@ from experiments import distributed, storage
 
 GOOD = ("success", "skipped", "checked")
 BUSY = "busy"
+NOTICE = "notice"  # no end of a job, but a line of it that a sweep shows once
 OUTCOMES = "outcomes.jsonl"
 
 
@@ -29,7 +30,7 @@ class Outcome:
     Attributes:
         run_id: which run; the command line's overrides if the configuration was refused.
         status: "success", "failed", or why nothing ran: "skipped" (finished before), "busy" (another process
-            runs it), "checked" (only the configuration was asked for).
+            runs it), "checked" (only the configuration was asked for). A "notice" is no end: a word before.
         message: the first line of the error, or what is worth saying.
         record: path of the record, if there is one.
         seconds: that the job took.
@@ -57,6 +58,7 @@ class Display:
 
     console: Console = field(default_factory=Console)
     outcomes: list[Outcome] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     progress: Progress | None = None
 
     def start(self) -> None:
@@ -82,12 +84,20 @@ class Display:
         return self.progress.add_task(description, total=total) if self.progress else None
 
     def note(self, outcome: Outcome, *, quiet: bool = False) -> None:
-        """Keep an outcome, and print it unless `quiet`."""
+        """Keep an outcome, and print it unless `quiet`; a notice is printed the first time that it comes."""
+        if outcome.status == NOTICE:
+            self._warn(outcome.message)
+            return
         self.outcomes.append(outcome)
         if quiet:
             return
         style = "" if outcome.status in (*GOOD, BUSY) else "red"
         self.console.print(escape(str(outcome)), style=style, soft_wrap=True, highlight=False)
+
+    def _warn(self, text: str) -> None:
+        if text not in self.notices:
+            self.notices.append(text)
+            self.console.print(escape(text), style="yellow", soft_wrap=True, highlight=False)
 
     def failures(self) -> list[Outcome]:
         """What failed."""
@@ -110,7 +120,7 @@ def follow(outcome: Outcome) -> None:
 
 
 def report(outcome: Outcome, sweep_dir: Path | None) -> None:
-    """Say how a job ended: here, or to the process that started the sweep."""
+    """Say how a job ended, or a notice of it: here, or to the process that started the sweep."""
     if sweep_dir is None:
         display.note(outcome)
         return

@@ -30,7 +30,7 @@ from experiments import (
     sweeps,
 )
 from experiments.config import Config, ConfigError, run_id
-from experiments.progress import Outcome
+from experiments.progress import NOTICE, Outcome
 from experiments.records import RecordError, RunRecord
 
 # The tokeniser's threads and our processes would share the same cores.
@@ -63,10 +63,12 @@ def _is_done(cfg: Config) -> bool:
 
 
 def _run(cfg: Config, begin: float) -> Outcome:
-    from experiments import pipeline  # here, as it imports torch, which skipping does not need
+    from experiments import pipeline, processor  # here, as they import torch, which skipping does not need
 
     if not distributed.is_first():
         return Outcome(run_id(cfg), "success" if pipeline.follow(cfg) else "skipped")
+    if (slow := processor.slow_bfloat16(cfg)) is not None:
+        progress.report(Outcome(run_id(cfg), NOTICE, slow), _sweep_dir())
     record, made = pipeline.attempt(cfg)
     if not made:
         return _skipped(cfg)
@@ -92,13 +94,17 @@ def _record(cfg: Config) -> str:
 def job(composed: DictConfig) -> None:
     """What Hydra calls for each job."""
     launching.let_worker_grow()
-    about = HydraConfig.get()
     outcome = attempt(composed)
     if not distributed.is_first():
         progress.follow(outcome)
         return
-    sweep_dir = Path(about.sweep.dir) if about.mode == RunMode.MULTIRUN else None
-    progress.report(outcome, sweep_dir)
+    progress.report(outcome, _sweep_dir())
+
+
+def _sweep_dir() -> Path | None:
+    """The folder of the sweep that this job belongs to; None for a single run."""
+    about = HydraConfig.get()
+    return Path(about.sweep.dir) if about.mode == RunMode.MULTIRUN else None
 
 
 def _require_one_process() -> None:

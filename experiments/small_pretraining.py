@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from experiments import processor
 from experiments.config import DataConfig
 from experiments.data import texts
 from experiments.decoder_pretraining import random_decoder
@@ -136,6 +138,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.out.exists():
         parser.error(f"{args.out} is there already; remove it or name another folder")
+    if (slow := processor.why_slow()) is not None:
+        print(slow, file=sys.stderr)
     make(args.kind, args.data, args.vocabulary, args.out, RECIPES[args.kind])
 
 

@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from experiments import distributed
 from experiments.composing import CONF
-from experiments.progress import GOOD, OUTCOMES, Outcome, display
+from experiments.progress import GOOD, NOTICE, OUTCOMES, Outcome, display
 
 _POLL_SECONDS = 0.5
 
@@ -94,7 +94,7 @@ class _Sweep:
     def seen(self, outcome: Outcome) -> None:
         """One more job ended; the many that were finished before are only counted."""
         display.note(outcome, quiet=outcome.status in ("skipped", "checked"))
-        if display.progress is not None and self.bar is not None:
+        if display.progress is not None and self.bar is not None and outcome.status != NOTICE:
             display.progress.advance(self.bar)
 
     def close(self) -> None:

@@ -4,7 +4,8 @@
 # epoch, as in the table: a rate that learns fastest in few steps can fail in many. What wins there is in conf/tuned.
 # The head's rate beside an adapter and beside full fine-tuning is given.
 # Records go to .cache/rates and .cache/rates_whole, not to results/. Finished runs are skipped.
-# `scripts/minilm_rates.sh model.path=<folder> data.root=<folder> launcher=joblib` runs two at a time, then prints the tables.
+# `scripts/minilm_rates.sh launcher=joblib` runs two at a time, then prints the tables; model.path=<folder> data.root=<folder>
+# reads folders in place of the hub.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTHON="${PYTHON:-$(if [ -x .venv/bin/python ]; then echo .venv/bin/python; else echo python; fi)}"

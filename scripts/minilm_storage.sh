@@ -5,7 +5,8 @@
 # Before, a search of the logits' rate for such runs, on a seed (100) that no table reports.
 # Then `experiments.fewer_bits` stores every adapter in 32, 16 and 8 bits and asks each for its answers again.
 # Records and adapters go to .cache/storage, what is found to .cache/precision, nothing to results/. Finished runs are skipped.
-# `scripts/minilm_storage.sh model.path=<folder> data.root=<folder> launcher=joblib` runs two at a time: two hours on two cores.
+# `scripts/minilm_storage.sh launcher=joblib` runs two at a time: two hours on two cores; model.path=<folder> data.root=<folder>
+# reads folders in place of the hub.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTHON="${PYTHON:-$(if [ -x .venv/bin/python ]; then echo .venv/bin/python; else echo python; fi)}"

@@ -60,10 +60,11 @@ def failed(found: Found) -> list[RunRecord]:
     return [record for record in found.records if record.status == "failed"]
 
 
-def target(wanted: Grid, words: Sequence[str]) -> str:
+def target(wanted: Grid, words: Sequence[str], runs: Sequence[RunRecord] = ()) -> str:
     """The shell command that runs a grid's failed runs again."""
     scale = scales.find(wanted.family, wanted.scale)
-    given = [*words, *_lacking(scale, "", words)]
+    lacking = [word for run in runs for word in _lacking(scale, run, words)]
+    given = [*words, *dict.fromkeys(lacking)]
     arguments = [f"ARGS={shlex.quote(shlex.join(given))}"] if given else []
     return " ".join([scales.make("retry-failed", scale), *arguments])
 
@@ -128,9 +129,11 @@ class _Composer:
         return self.known[key]
 
     def _words(self, record: RunRecord) -> list[str]:
-        if lacking := _lacking(self.scale, record.identity.model, self.given):
+        if lacking := _lacking(self.scale, record, self.given):
             raise RetryError(f"add {' '.join(lacking)}: where model and data lie is in no record")
         words = [*self._choices(record), *self.given]
+        if record.identity.variant in VARIANTS:
+            words += _pins(record, self.given)
         if record.identity.variant not in VARIANTS:
             words += _settings(record, self._composed(record, words))
         elif record.identity.variant != VARIANTS[0]:
@@ -163,11 +166,32 @@ class _Composer:
             raise RetryError(f"its command cannot be composed: {str(error).splitlines()[0]}") from error
 
 
-def _lacking(scale: Scale, model: str, words: Sequence[str]) -> list[str]:
-    """The folders that a command of this scale must name and that nobody has named."""
-    given = {word.partition("=")[0] for word in words}
-    asked_for = scales.asked_folders(scale, "" if scales.has_own_name(scale) else model)
-    return [word for word in asked_for if word.partition("=")[0] not in given]
+def _lacking(scale: Scale, record: RunRecord, words: Sequence[str]) -> list[str]:
+    """The folders that a command for this run must name and that nobody has named."""
+    model = "" if scales.has_own_name(scale) else record.identity.model
+    needed = dict.fromkeys(scales.asked_folders(scale, model))
+    local = (("model", "model.path=FOLDER"), ("data", "data.root=FOLDER"))
+    needed |= {word: None for group, word in local if _place(record, group).get("source") == "local"}
+    return [word for word in needed if word.partition("=")[0] not in _keys(words)]
+
+
+def _pins(record: RunRecord, words: Sequence[str]) -> list[str]:
+    """The commits on the hub that the run was told to take, where no word says another place."""
+    given = _keys(words)
+    return [
+        f"{group}.revision={pinned}"
+        for group, folder in (("model", "model.path"), ("data", "data.root"))
+        if (pinned := _place(record, group).get("revision")) and not given & {folder, f"{group}.revision"}
+    ]
+
+
+def _place(record: RunRecord, group: str) -> Mapping[str, Any]:
+    place = record.config.get(group)
+    return place if isinstance(place, Mapping) else {}
+
+
+def _keys(words: Sequence[str]) -> set[str]:
+    return {word.partition("=")[0] for word in words}
 
 
 def _model(name: str, scale: Scale) -> list[str]:

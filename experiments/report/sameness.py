@@ -11,7 +11,8 @@ from experiments.report import cells, judgements
 SETTINGS = ("task", "data", "model", "method", "targets", "optim", "generation", "scale")
 MEASURED = {"task_version": "version of the task", "model_fingerprint": "backbone"}
 CLOCKS_DIFFER = timedelta(hours=1)
-FOLDERS = {"data": "root", "model": "path"}  # names of the user's folders; what they hold is compared itself
+# Where data and model came from; what was found there is compared itself.
+PLACES = {"data": ("source", "revision", "root"), "model": ("source", "revision", "path")}
 
 
 def differences(one: RunRecord, other: RunRecord) -> list[str]:
@@ -81,8 +82,8 @@ def _settings(run: RunRecord, group: str) -> object:
     value = run.config.get(group)
     if not isinstance(value, dict):
         return value
-    folder = FOLDERS.get(group) if value.get("source") == "local" else None
-    plain = {key: part for key, part in value.items() if key != folder}
+    places = PLACES.get(group, ()) if value.get("source") in ("hub", "local") else ()
+    plain = {key: part for key, part in value.items() if key not in places}
     options = plain.get("options")
     if group == "method" and isinstance(options, dict) and options.get("bank") is not None:
         plain["options"] = options | {"bank": "shared"}  # trained by a run of the same seed, so each another

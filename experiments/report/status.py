@@ -80,7 +80,7 @@ def _failures(found: Found, wanted: Grid, seen: Seen, words: Sequence[str]) -> l
     """Failed runs, each with the first line of its error, and the command that runs them again."""
     failed = [record for record in retry.failed(found) if record.run_id not in seen.running]
     lines = _shortened(f"Failed: {record.run_id}: {_first_line(record)}" for record in failed)
-    return [*lines, f"To run the failed ones again: {retry.target(wanted, words)}"] if failed else []
+    return [*lines, f"To run the failed ones again: {retry.target(wanted, words, failed)}"] if failed else []
 
 
 def _first_line(record: RunRecord) -> str:

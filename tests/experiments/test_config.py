@@ -188,7 +188,7 @@ def test_all_problems_come_in_one_error() -> None:
         (["data=local"], "data.root: source local needs data.root"),
         (["data=local", "data.root=/nowhere"], "/nowhere is not a folder"),
         (["data.root=here"], "reads no files"),
-        (["model=minilm"], "model.path"),
+        (["model=local", "model.name=x"], "model.path"),
         (["task.name=mnli"], "choose one of"),
         (["task.family=gleu"], "choose one of glue"),
         (["method.name=a/b"], "is unknown; choose from"),

@@ -101,6 +101,19 @@ def test_folders_are_asked_for_where_no_record_tells_them(tmp_path: Path) -> Non
     asked = "add model.path=FOLDER data.root=FOLDER: where model and data lie is in no record"
     assert why == f"not run: {made.run_id}: {asked}"
     assert len(told(made, scale="minilm", words=words[3:])) == 1
+    target = retry.target(grid.load("minilm"), [], [made])
+    assert target == "make retry-failed SCALE=minilm ARGS='model.path=FOLDER data.root=FOLDER'"
+
+
+def test_run_from_the_hub_needs_no_folder_and_keeps_the_commit_that_it_was_given() -> None:
+    words = ["scale=minilm", "row=lora_qv", "task=rte"]
+    made = failure(*words)
+    assert told(made, scale="minilm") == ["scale=minilm task=rte seed=0 model=minilm row=lora_qv"]
+    assert retry.target(grid.load("minilm"), [], [made]) == "make retry-failed SCALE=minilm"
+    pinned = failure(*words, "data.revision=main")
+    assert told(pinned, scale="minilm")[0].endswith(" row=lora_qv data.revision=main")
+    (command,) = told(pinned, scale="minilm", words=["data.revision=other"])
+    assert command.endswith(" row=lora_qv data.revision=other")
 
 
 def test_run_whose_settings_cannot_be_made_again_is_refused_with_the_difference() -> None:

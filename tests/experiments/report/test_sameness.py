@@ -69,6 +69,16 @@ def test_seeds_and_names_of_folders_may_differ() -> None:
     assert sameness.differences(run(0), run(0, changed("model", path="elsewhere"))) == []
 
 
+# Fails if the place is compared beside what was found there.
+def test_hub_and_folder_may_differ_where_the_content_is_one() -> None:
+    hub = {**CONFIG, "data": {**CONFIG["data"], "source": "hub", "root": None, "revision": "main"}}
+    hub |= {"model": {"source": "hub", "path": "org/mine", "revision": None}}
+    assert sameness.differences(run(0), run(1, hub)) == []
+    assert sameness.differences(run(0), run(1, hub, model_fingerprint="0")) == ["backbone"]
+    made_here = changed("data", source="synthetic")
+    assert sameness.differences(run(0), run(1, made_here)) == ["settings of data"]
+
+
 def test_a_shared_bank_may_be_another_for_each_seed() -> None:
     own, shared, other = (
         changed("method", options={"rank": 4} | bank) for bank in ({}, {"bank": "a"}, {"bank": "b"})

@@ -14,7 +14,7 @@ from experiments.data.synthetic.stories import accounts
 from experiments.data.synthetic.stories.accounts import Account, Part
 
 NUM_STEPS = (1, 1, 1, 2, 2, 2, 2, 3)
-"""Steps of a word problem; a story of the texts has two at most, so the third is what few models get right."""
+"""Steps of a word problem; a story of the texts has two at most, so few models get all of the third."""
 STEP_BY_STEP_RATIO = 0.5
 """How many worked answers begin with "Let's think step by step.", a departure from the published training.
 There the answer follows the prompt at once, and in evaluation the phrase stands between. A large model knows
