@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -129,12 +130,12 @@ def _draw(panels: dict[str, list[Point]]) -> Figure:
 def _add(axis: Axes, point: Point) -> None:
     colour, marker = style.METHODS[point.method]
     name = METHODS[point.method]
-    look = {"color": colour, "label": f"{name}, published" if point.is_published else name}
+    look: dict[str, Any] = {"color": colour, "label": f"{name}, published" if point.is_published else name}
     if point.is_published:
         axis.plot(point.params, point.score, marker, markerfacecolor="none", **look)
     else:
         spread = point.spread or None
-        where = {"fmt": marker, "markersize": 5, "capsize": 2, "linewidth": 0.8}
+        where: dict[str, Any] = {"fmt": marker, "markersize": 5, "capsize": 2, "linewidth": 0.8}
         axis.errorbar(point.params, point.score, yerr=spread, **where, **look)
     # qv above its point and all others below, so that close points stay readable.
     place = (4, 3) if point.label == "qv" else (4, -9)
