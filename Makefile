@@ -2,6 +2,7 @@
 SCALE ?= tiny
 FAMILY ?= glue
 ARGS ?=
+JOBS ?= 2
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -62,7 +63,7 @@ REPRODUCE := reproduce-glue reproduce-e2e reproduce-instruct reproduce-math repr
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 	@echo; echo "SCALE=tiny|minilm|small|local|paper (now $(SCALE)), FAMILY=glue|e2e|instruct|math|ablations (now $(FAMILY)),"
-	@echo "ARGS='more words for the command', CPU=1, INSTALLER=uv|pip, PYTHON=…, VENV=…"
+	@echo "ARGS='more words for the command', CPU=1, INSTALLER=uv|pip, JOBS=2, PYTHON=…, VENV=…"
 
 env: $(ENVIRONMENT)  ## make .venv from requirements.lock; CPU=1 without CUDA, INSTALLER=pip without uv, PYTHON=… another Python
 
@@ -80,8 +81,8 @@ lint: $(ENVIRONMENT)  ## ruff: rules, import order, format
 types: $(ENVIRONMENT)  ## mypy, strict, on the packages
 	$(RUN) -m mypy
 
-test: $(ENVIRONMENT)  ## the tests: no network, no GPU
-	$(RUN) -m pytest $(ARGS)
+test: $(ENVIRONMENT)  ## the tests: no network, no GPU; JOBS=2 files at a time, JOBS=0 in one process
+	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-slow: $(ENVIRONMENT)  ## the tests that take minutes
 	$(RUN) -m pytest -m slow $(ARGS)
