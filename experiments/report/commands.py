@@ -26,6 +26,7 @@ from experiments.report import (
     tables,
 )
 from experiments.report.grid import Grid
+from experiments.report.page import sources
 from experiments.report.paper_table import PaperTable
 from experiments.report.running import Seen
 from experiments.report.tables import Sheet
@@ -56,6 +57,11 @@ def show_results(args: argparse.Namespace, console: Console) -> int:
     pictures = gallery.pictures(_found(args), _scale(args), _family(args), args.family == ABLATIONS)
     for name, figure in pictures.items():
         _say(console, f"Picture: {_written(style.write(figure, Path(args.figures) / _scale(args), name))}")
+    roots, page = _roots(args), Path(args.page)
+    asked = sources.all_scales(roots)
+    if sources.is_current(page, roots, asked):  # a second call changes nothing, and need not wait for it
+        _say(console, _page_line(page, asked))
+        return 0
     return make_page(argparse.Namespace(**{**vars(args), "scale": None}), console)
 
 
@@ -88,12 +94,16 @@ def make_page(args: argparse.Namespace, console: Console) -> int:
     from experiments.report.page import build
 
     roots = _roots(args)
-    asked = [_scale(args)] if args.scale else build.all_scales(roots)
+    asked = [_scale(args)] if args.scale else sources.all_scales(roots)
     path = Path(args.page)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(build.build(roots, asked), encoding="utf-8")
-    _say(console, f"Page: {path} (scales {', '.join(asked)}); open it in a browser")
+    _say(console, _page_line(path, asked))
     return 0
+
+
+def _page_line(path: Path, scales: Sequence[str]) -> str:
+    return f"Page: {path} (scales {', '.join(scales)}); open it in a browser"
 
 
 def show_params(args: argparse.Namespace, console: Console) -> int:

@@ -11,9 +11,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from experiments.records import RunRecord
-from experiments.report import grid, published
+from experiments.report import published
 from experiments.report.figures import style
-from experiments.report.page import parts, runs
+from experiments.report.page import parts, runs, sources
 from experiments.report.page.parts import Part
 from experiments.report.rendering import printable
 
@@ -31,16 +31,18 @@ def build(roots: Sequence[Path], scales: Sequence[str]) -> str:
         roots: where records lie; the first holds the user's own.
         scales: which to show.
     """
+    stamp = sources.stamp(roots, scales)  # before anything is read
     made = [parts.part(roots, scale) for scale in sorted(scales, key=_rank)]
     made.sort(key=lambda part: not part.found.from_first_root)  # the user's own scales first
-    return render(made, [record for part in made for record in part.found.records])
+    return render(made, [record for part in made for record in part.found.records], stamp)
 
 
-def render(made: Sequence[Part], found: Sequence[RunRecord]) -> str:
+def render(made: Sequence[Part], found: Sequence[RunRecord], stamp: str = "") -> str:
     """The page of some parts and of the runs that it lists; every text in it is escaped."""
     page = environment().get_template("page.html")
     return page.render(
         title=TITLE,
+        stamp=stamp,
         paper=published.sources()["li2024"],
         measured=[part for part in made if part.measured],
         unmeasured=[part for part in made if not part.measured],
@@ -49,12 +51,6 @@ def render(made: Sequence[Part], found: Sequence[RunRecord]) -> str:
         data=Markup(runs.embedded(runs.data(found))),
         **{kind: Markup((HERE / f"page.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js")},
     )
-
-
-def all_scales(roots: Sequence[Path]) -> list[str]:
-    """Every scale that has records, and those that have a grid to be run."""
-    folders = [path.name for root in roots if root.is_dir() for path in root.iterdir() if path.is_dir()]
-    return list(dict.fromkeys([*grid.OF_THE_PAPER, *grid.EXPERIMENTS, *folders]))
 
 
 def _rank(scale: str) -> tuple[int, str]:

@@ -51,6 +51,23 @@ def test_a_cell_shows_own_runs_or_the_projects_and_says_which(
     )
 
 
+def test_results_end_with_table_picture_and_page_which_is_made_again_of_other_records_only(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_all([*whole_row("vblora-qv", 0.8, 2), *whole_row("lora-qv", 0.7, 2)], Path("results/runs"))
+    seen = []
+    for score in (None, None, 0.5):
+        if score is not None:
+            write_all(cell("lora-qv", "cola", [score]), Path("results/runs"))
+        assert main(["results", "scale=tiny"]) == 0
+        ending = capsys.readouterr().out.splitlines()[-3:]
+        assert [line.partition(":")[0] for line in ending] == ["Table", "Picture", "Page"]
+        for line in ending:
+            assert Path(line.split()[1].rstrip(",")).is_file(), line
+        seen.append(Path("results/page.html").stat().st_mtime_ns)
+    assert seen[0] == seen[1] < seen[2]
+
+
 def test_refreshing_writes_every_table_of_the_projects_records_and_readme(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
