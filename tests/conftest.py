@@ -71,6 +71,13 @@ def shared_data() -> Path:
     return root
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _folders_of_wandb(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Its settings, cache and staged files are not the user's, whose home may not be written."""
+    for name in ("CONFIG", "CACHE", "DATA"):
+        os.environ[f"WANDB_{name}_DIR"] = str(tmp_path_factory.mktemp(f"wandb-{name.lower()}"))
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     """Random numbers are those of the test, in whatever order the tests run."""
