@@ -34,6 +34,7 @@ SECTIONS = {
     "## On several GPUs": ["scale=math/paper", "model=mistral_7b", "row=full", "data.held_out=100"],
 }
 GLUE = ["scale=paper", "row=vblora_qv", "task=mrpc"]
+TINY = ["scale=tiny", "row=vblora_qv", "task=mrpc"]  # only its backbone is made here
 
 
 def switches() -> list[tuple[str, list[str]]]:
@@ -48,7 +49,7 @@ def switches() -> list[tuple[str, list[str]]]:
     for part in parts:
         rest = rest.replace(part, "")
     found = {(words, tuple(base)) for part, base in parts.items() for words in OVERRIDE.findall(part)}
-    found |= {(words, tuple(GLUE)) for words in OVERRIDE.findall(rest)}
+    found |= {(words, tuple(TINY if "pretrain" in words else GLUE)) for words in OVERRIDE.findall(rest)}
     return [(words, list(base)) for words, base in sorted(found)]
 
 

@@ -131,7 +131,7 @@ def test_files_named_on_the_walk_are_those_of_the_run() -> None:
     cfg = composing.load(["row=vblora_qv", "task=cola"])
     options = cfg.method.options
     assert f"# {run_id(cfg)}" in page
-    assert (options["num_vectors"], options["vector_length"]) == (16, 24) and "16 × 24 = 384" in page
+    assert (options["num_vectors"], options["vector_length"]) == (16, 16) and "16 × 16 = 256" in page
     named = re.findall(r"`((?:conf|experiments)/[\w./]+)`", page)
     assert [name for name in named if not (PROJECT / name).exists()] == []
 

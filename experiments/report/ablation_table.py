@@ -168,7 +168,7 @@ def _notes(built: AblationTable) -> list[str]:
 def _brief(built: AblationTable) -> list[str]:
     scale = scales.find(FAMILY, built.scale)
     return [
-        f"Measured: median of the seeds ± standard deviation (seeds) of CoLA's Matthews, x100. {GUIDE}",
+        f"Measured: median of the seeds ± standard deviation (seeds), CoLA's Matthews, x100. {GUIDE}",
         "Every row has the learning rates of Table 1's row; none was searched for its own.",
         *([] if built.scale == "paper" else [table_notes.NOT_COMPARABLE]),
         *built.borrowed.notes(),

@@ -37,8 +37,8 @@ CONTROLS = {
     ),
     "instruct": (
         RowKey("tiny_llama", "none", "none"),
-        RowKey("tiny_llama", "full", "full"),
         RowKey("tiny_llama_scratch", "vblora", "all"),
+        RowKey("tiny_llama", "full", "full"),
     ),
     "math": (
         RowKey("tiny_llama", "none", "none"),

@@ -63,8 +63,8 @@ def test_hash_ignores_where_a_folder_lies_but_the_record_names_it(tmp_path: Path
     ("place", "value"),
     [
         ("versions.FAMILIES", {"glue": replace(families.FAMILIES["glue"], version=2)}),
-        ("data.synthetic.VERSION", 2),
-        ("versions.Recipe.key", lambda recipe: "other"),
+        ("data.synthetic.VERSION", 3),
+        ("versions._folder_digest", lambda folder: "other"),
     ],
 )
 def test_hash_changes_with_the_version_of_task_data_and_backbone(
@@ -233,7 +233,7 @@ def test_targets_that_a_tuned_mapping_lacks_are_named() -> None:
     assert found == [
         "optim.bank_lr: the tuned table has bank_lr for qv, all only, not for qkv; set optim.bank_lr=..."
     ]
-    assert cfg.optim.epochs == 10
+    assert cfg.optim.epochs == 8
 
 
 def test_targets_without_a_tuned_value_still_give_the_other_problems() -> None:

@@ -58,7 +58,7 @@ def test_reproducing_runs_what_the_table_shows(family: str, scale: str, environm
     due = {(row, seed) for row in wanted.rows for seed in wanted.seeds}
     beside = {(RowKey("tiny_scratch", "head", "none"), 0)} if (family, scale) == ("glue", "tiny") else set()
     assert made - beside == due
-    assert table == ["-m", "experiments.report", "tables", f"scale={scales.find(family, scale).word}"]
+    assert table == ["-m", "experiments.report", "results", f"scale={scales.find(family, scale).word}"]
 
 
 @pytest.mark.parametrize(("family", "scale"), [("glue", "minilm"), ("e2e", "small"), ("math", "small")])
@@ -105,7 +105,7 @@ def test_check_starts_every_sweep_with_check(environment: Path) -> None:
 def test_failed_sweep_stops_no_other_and_makes_the_target_fail(environment: Path) -> None:
     commands = make(environment, "reproduce-e2e", "ARGS=model.name=fail", status=2)
     assert len(commands) == 3 + 1
-    assert commands[-1][2] == "tables"
+    assert commands[-1][2] == "results"
 
 
 def test_judge_passes_its_words_on(environment: Path) -> None:

@@ -9,7 +9,7 @@ from made_records import cell, outcome, record, write_all
 
 from experiments import records
 from experiments.records import Found, RunRecord
-from experiments.report import grid, sameness, status, table_text
+from experiments.report import finding, grid, sameness, status, table_text
 from experiments.report.grid import RowKey
 from experiments.report.paper_table import PaperTable
 
@@ -92,13 +92,12 @@ def test_weights_that_were_never_pretrained_differ_by_seed() -> None:
     assert sameness.differences(run(0, scratch), run(1, scratch, model_fingerprint="0")) == []
 
 
-def test_the_users_runs_are_the_measure(tmp_path: Path) -> None:
+def test_the_projects_newer_runs_do_not_push_out_the_users(tmp_path: Path) -> None:
     write_all([run(0, finished_at="2026-01-01", model_fingerprint="mine")], tmp_path / "mine")
     write_all([run(seed, finished_at="2026-02-02") for seed in (0, 1, 2)], tmp_path / "theirs")
-    found = records.find([tmp_path / "mine", tmp_path / "theirs"], "tiny")
-    kept, left_out = sameness.separate(found)
+    kept, left_out = sameness.separate(finding.every([tmp_path / "mine", tmp_path / "theirs"], "tiny"))
     assert kept == [run(0, finished_at="2026-01-01", model_fingerprint="mine")]
-    assert [(away.identity.seed, measure.identity.seed) for away, measure in left_out] == [(1, 0), (2, 0)]
+    assert left_out == []
 
 
 def test_the_same_kind_under_both_roots_stays_together(tmp_path: Path) -> None:
