@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -80,8 +81,8 @@ def test_refreshing_writes_every_table_of_the_projects_records_and_readme(
     assert main(["refresh"]) == 0
     names = {path.stem for path in (reference / "tiny/tables").iterdir()}
     assert {"table1", "table1-last", "table4"} <= names and "table2" not in names
-    assert "| VB-LoRA qv | 23,904 | 8" in (reference / "tiny/tables/table1.md").read_text(encoding="utf-8")
-    assert "| VB-LoRA qv | 23,904 | 8" in Path("README.md").read_text(encoding="utf-8")
+    for path in (reference / "tiny/tables/table1.md", Path("README.md")):  # of 0.8 and some noise, not of 0.1
+        assert re.search(r"\| VB-LoRA qv \| 23,904 \| [78]\d\.", path.read_text(encoding="utf-8"))
     assert main(["check"]) == 0
     path = reference / "tiny/tables/table4.md"
     path.write_text(path.read_text(encoding="utf-8").replace("50.0", "60.0"), encoding="utf-8")
