@@ -140,7 +140,9 @@ def _run(args: argparse.Namespace, condition: str, backbone: int, family: str) -
 def _scores(args: argparse.Namespace) -> Iterator[Score]:
     for condition, backbone in _places(args):
         for record in records.find([_root(args, condition, backbone)], "tiny").records:
-            if record.status == "success" and record.identity.family in args.families:
+            identity = record.identity
+            is_row = identity.variant == "paper" and identity.family in args.families
+            if record.status == "success" and is_row:
                 yield from _of_run(record, condition, backbone)
 
 
@@ -288,7 +290,8 @@ def _by_row(found: Sequence[Score], family: str) -> str:
 def _order(row: str) -> tuple[int, int, str]:
     kinds = ("Full", "LoRA", "VeRA", "Tied", "VB-LoRA")
     place = next((place for place, kind in enumerate(kinds) if row.startswith(kind)), len(kinds))
-    return (2 if row.startswith("Not pre") else 1 if row.startswith(CONTROL_ROWS) else 0, place, row)
+    group = 2 if row.startswith("Not pretrained") else 1 if row.startswith(CONTROL_ROWS) else 0
+    return group, place, row
 
 
 def _spread(values: tuple[float, float, float] | None, family: str) -> str:
