@@ -24,6 +24,7 @@ from pathlib import Path
 from experiments import records
 from experiments.families import FAMILIES
 from experiments.records import RunRecord
+from experiments.report import grid
 from experiments.report.names import METHODS, UNSPOKEN_TARGETS
 
 TITLE = "does the miniature show the same with other backbones, seeds, threads, number formats and kernels?"
@@ -141,7 +142,7 @@ def _scores(args: argparse.Namespace) -> Iterator[Score]:
     for condition, backbone in _places(args):
         for record in records.find([_root(args, condition, backbone)], "tiny").records:
             identity = record.identity
-            is_row = identity.variant == "paper" and identity.family in args.families
+            is_row = identity.variant not in grid.ABLATIONS and identity.family in args.families
             if record.status == "success" and is_row:
                 yield from _of_run(record, condition, backbone)
 
