@@ -318,9 +318,11 @@ def _by_condition(found: Sequence[Score]) -> str:
     ]
     for family in SCALES:
         mine = [score for score in shipped if score.family == family]
+        num_tasks = len({score.task for score in mine})
         for row in sorted({score.row for score in mine}, key=_order):
             means = {
-                name: _means(s for s in mine if (s.row, s.condition) == (row, name)) for name in conditions
+                name: _means((s for s in mine if (s.row, s.condition) == (row, name)), num_tasks)
+                for name in conditions
             }
             shown = [_shown(statistics.fmean(of.values()), family) if of else "–" for of in means.values()]
             usual = list(means[USUAL].values())
@@ -329,9 +331,9 @@ def _by_condition(found: Sequence[Score]) -> str:
     return "\n".join(lines)
 
 
-def _means(found: Iterable[Score]) -> dict[int, float]:
-    """The mean over tasks, by seed."""
+def _means(found: Iterable[Score], num_tasks: int) -> dict[int, float]:
+    """The mean over tasks, by seed; seeds that lack a task have none."""
     by_seed: dict[int, list[float]] = defaultdict(list)
     for score in found:
         by_seed[score.seed].append(score.score)
-    return {seed: statistics.fmean(scores) for seed, scores in by_seed.items()}
+    return {seed: statistics.fmean(scores) for seed, scores in by_seed.items() if len(scores) == num_tasks}
