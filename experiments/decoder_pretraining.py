@@ -1,4 +1,4 @@
-"""The small pretrained decoders of scale tiny, each made here once in about a minute.
+"""How the small pretrained decoders of scale tiny are made; `experiments.backbones` holds those that ship.
 
 A GPT-2 or a Llama of two or three layers learns its world's text by predicting the next word. One token a
 word; a text begins with <s> and ends with </s>.
@@ -24,25 +24,23 @@ from transformers import (
 
 from experiments.data.synthetic import worlds
 from experiments.pretraining import fit, made_once, one_thread
-from experiments.recipe import DECODERS, DecoderRecipe, Sizes
+from experiments.recipe import DecoderRecipe, Sizes
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
 """A token's place is its id."""
 BOS, PAD, EOS, _ = range(len(SPECIAL_TOKENS))
 
 
-def tiny_decoder(cache: Path, world: str, recipe: DecoderRecipe | None = None) -> Path:
-    """Folder of the small pretrained decoder of a world, made if it is not there yet.
+def tiny_decoder(cache: Path, recipe: DecoderRecipe) -> Path:
+    """Folder of the small pretrained decoder of a recipe, made if it is not there yet.
 
     Args:
         cache: folder that holds it, under `backbones/`.
-        world: a key of `recipe.DECODERS`.
-        recipe: what to make; the default is scale tiny's.
+        recipe: what to make.
 
     Returns:
         A folder that `AutoModelForCausalLM` and `AutoTokenizer` load.
     """
-    recipe = recipe or DECODERS[world]
     name = f"tiny-{recipe.world}-{recipe.key()}"
     return made_once(cache, name, lambda: (build_tokenizer(recipe), pretrain(recipe)))
 

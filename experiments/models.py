@@ -262,7 +262,6 @@ def _place(config: ModelConfig, family: str, cache: Path) -> str:
 
 def _tiny(config: ModelConfig, family: str, cache: Path) -> Path:
     """Folder of the tiny backbone of a family: the shipped one, or one made here."""
-    family = family if family in backbones.FAMILIES else "glue"
     if config.pretrain:
         return backbones.made(family, config.pretrain_seed, cache)
     return backbones.folder(family)

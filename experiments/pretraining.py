@@ -47,17 +47,16 @@ MAX_TOKENS = 64
 """More than twice the longest pair."""
 
 
-def tiny_backbone(cache: Path, recipe: Recipe | None = None) -> Path:
+def tiny_backbone(cache: Path, recipe: Recipe) -> Path:
     """Folder of the small pretrained RoBERTa, made if it is not there yet; see `made_once`.
 
     Args:
         cache: folder that holds it, under `backbones/`.
-        recipe: what to make; the default is scale tiny's.
+        recipe: what to make.
 
     Returns:
         A folder that `AutoModel` and `AutoTokenizer` load.
     """
-    recipe = recipe or Recipe()
     return made_once(cache, f"tiny-{recipe.key()}", lambda: (build_tokenizer(), pretrain(recipe)))
 
 

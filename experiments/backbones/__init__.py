@@ -50,7 +50,7 @@ def made(family: str, seed: int | None, cache: Path) -> Path:
     wanted = recipe(family, seed)
     if isinstance(wanted, Recipe):
         return pretraining.tiny_backbone(cache, wanted)
-    return decoder_pretraining.tiny_decoder(cache, family, wanted)
+    return decoder_pretraining.tiny_decoder(cache, wanted)
 
 
 def write_recipe(family: str, target: Path, torch_version: str) -> None:

@@ -26,8 +26,7 @@ def main() -> None:
             made = backbones.made(family, None, Path(cache))
             backbones.write_recipe(family, made, torch.__version__.partition("+")[0])
             target = backbones.folder(family)
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(made, target)
+            shutil.copytree(made, target, dirs_exist_ok=True)  # the same names, so nothing old stays
         print(f"{target}: {sum(file.stat().st_size for file in target.iterdir()):,} bytes")
 
 

@@ -22,9 +22,10 @@ from itertools import groupby
 from pathlib import Path
 
 from experiments import records
+from experiments.data.synthetic import NUM_EXAMPLES
 from experiments.families import FAMILIES
 from experiments.records import RunRecord
-from experiments.report import grid
+from experiments.report import grid, scales
 from experiments.report.names import METHODS, UNSPOKEN_TARGETS
 
 TITLE = "does the miniature show the same with other backbones, seeds, threads, number formats and kernels?"
@@ -44,7 +45,6 @@ CONDITIONS: dict[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "plain kernels": ((), KERNELS),
 }
 """What a condition adds to the command line, and to the environment."""
-SCALES = {"glue": "tiny", "e2e": "e2e/tiny", "instruct": "instruct/tiny", "math": "math/tiny"}
 CONTROLS = {
     "glue": ("experiment=glue row=head",),
     "e2e": ("experiment=e2e row=none",),
@@ -56,7 +56,6 @@ SCRATCH = {"glue": "experiment=glue_controls model=tiny_scratch row=vblora_qv"}
 METRICS = {"e2e": ("bleu",), "instruct": ("mt_bench",), "math": ("gsm8k", "math")}
 """The scores of generated text; GLUE's are its tasks' own."""
 GUESSING = {"accuracy": 0.5, "matthews": 0.0, "pearson": 0.0}
-NUM_EXAMPLES = 400
 CONTROL_ROWS = ("Head only", "Not ")
 """How the names of rows begin that tune nothing of a pretrained backbone."""
 NEAR = 0.9
@@ -84,7 +83,7 @@ class Score:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What of the study runs."""
-    parser.add_argument("--families", nargs="+", choices=tuple(SCALES), default=list(SCALES))
+    parser.add_argument("--families", nargs="+", choices=tuple(FAMILIES), default=list(FAMILIES))
     parser.add_argument("--conditions", nargs="+", choices=tuple(CONDITIONS), default=list(CONDITIONS))
     parser.add_argument("--backbones", type=int, default=5, help="the shipped one and others (default: 5)")
     parser.add_argument("--seeds", type=int, default=3, help="training seeds of each run (default: 3)")
@@ -130,7 +129,7 @@ def _run(args: argparse.Namespace, condition: str, backbone: int, family: str) -
         sweeps.append(SCRATCH.get(family, f"experiment={family}_controls row=vblora_all"))
     status = 0
     for sweep in sweeps:
-        command = [sys.executable, "-m", "experiments.run", "-m", f"scale={SCALES[family]}"]
+        command = [sys.executable, "-m", "experiments.run", "-m", f"scale={scales.find(family, 'tiny').word}"]
         command += [*sweep.split(), f"seed={','.join(map(str, range(args.seeds)))}", "tracker=none"]
         command += ["launcher=joblib", f"paths.results={_root(args, condition, backbone)}"]
         command += [*other, *words, *args.words]
@@ -174,9 +173,10 @@ def write(path: Path, found: Sequence[Score]) -> None:
 def read(path: Path) -> list[Score]:
     """The scores that were kept."""
     with path.open(encoding="utf-8", newline="") as file:
+        next(file)
         return [
-            Score(**{field.name: field.type(row[field.name]) for field in fields(Score)})  # type: ignore[operator]
-            for row in csv.DictReader(file)
+            Score(condition, int(backbone), family, task, row, int(seed), metric, float(score))
+            for condition, backbone, family, task, row, seed, metric, score in csv.reader(file)
         ]
 
 
@@ -199,37 +199,44 @@ class Verdict:
 
 def verdict(found: Iterable[Score]) -> Verdict:
     """Judge the scores of one task under one condition."""
-    of_row: dict[str, dict[tuple[int, int], float]] = defaultdict(dict)
-    metric = ""
+    of_row: dict[str, list[Score]] = defaultdict(list)
     for score in found:
-        of_row[score.row][score.backbone, score.seed] = score.score
-        metric = score.metric
-    full = of_row[METHODS["full"]]
+        of_row[score.row].append(score)
+    full = {(score.backbone, score.seed): score.score for score in of_row[METHODS["full"]]}
     adapters = [
-        (place, value)
-        for row, values in of_row.items()
-        if row != METHODS["full"] and not row.startswith(CONTROL_ROWS)
-        for place, value in values.items()
+        score
+        for row, scores in of_row.items()
+        for score in scores
+        if row != METHODS["full"] and not score.is_control
     ]
-    chance = _chance(metric, of_row.get(METHODS["none"], {}).values(), full.values())
+    chance = _chance([*of_row[METHODS["none"]], *of_row[METHODS["full"]]])
+    # Without a run of full fine-tuning to be measured by, none is near it.
+    near = [s for s in adapters if s.score >= NEAR * full.get((s.backbone, s.seed), math.inf)]
+    values = {row: [score.score for score in scores] for row, scores in of_row.items() if scores}
     return Verdict(
         num_runs=len(adapters),
-        at_chance=sum(value <= chance for _, value in adapters),
-        near=sum(value >= NEAR * full[place] for place, value in adapters),
-        rows={
-            row: (statistics.fmean(values.values()), min(values.values()), max(values.values()))
-            for row, values in of_row.items()
-        },
+        at_chance=sum(score.score <= chance for score in adapters),
+        near=len(near),
+        rows={row: (statistics.fmean(of), min(of), max(of)) for row, of in values.items()},
     )
 
 
-def _chance(metric: str, untuned: Iterable[float], full: Iterable[float]) -> float:
-    """What guessing gives and three standard errors more; of text, a tenth of the way up to full."""
+def _chance(found: Sequence[Score]) -> float:
+    """What guessing gives and three standard errors more; of text, a tenth of the way from untuned to full.
+
+    Where a text's runs of either are missing it is infinite, so that the table does not hide it.
+    """
+    metric = found[0].metric if found else ""
     if metric in GUESSING:
-        error: float = (0.5 if metric == "accuracy" else 1.0) / math.sqrt(NUM_EXAMPLES)
+        error: float = (0.5 if metric == "accuracy" else 1.0) / math.sqrt(NUM_EXAMPLES["validation"])
         return GUESSING[metric] + 3 * error
-    low, high = statistics.fmean(untuned), statistics.fmean(full)
-    return low + 0.1 * (high - low)
+    means = {
+        row: statistics.fmean(score.score for score in scores)
+        for row, scores in groupby(found, key=lambda score: score.row)
+    }
+    if means.keys() != {METHODS["none"], METHODS["full"]}:
+        return math.inf
+    return means[METHODS["none"]] + 0.1 * (means[METHODS["full"]] - means[METHODS["none"]])
 
 
 def filled(page: str, found: Sequence[Score]) -> str:
@@ -247,7 +254,7 @@ def filled(page: str, found: Sequence[Score]) -> str:
 def markdown(found: Sequence[Score]) -> str:
     """All tables: what the adapters' runs say, scores by row, and the rows' means under each condition."""
     usual = [score for score in found if score.condition == USUAL]
-    parts = [_verdicts(usual), *(_by_row(usual, family) for family in SCALES), _by_condition(found)]
+    parts = [_verdicts(usual), *(_by_row(usual, family) for family in FAMILIES), _by_condition(found)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -263,7 +270,7 @@ def _verdicts(found: Sequence[Score]) -> str:
         "|---|---|---:|---:|---:|",
     ]
     totals = [0, 0, 0]
-    for family in SCALES:
+    for family in FAMILIES:
         for task, scores in _tasks(found, family).items():
             told = verdict(scores)
             counts = (told.num_runs, told.at_chance, told.near)
@@ -316,7 +323,7 @@ def _by_condition(found: Sequence[Score]) -> str:
         f"| family | row | {' | '.join(conditions)} | spread over seeds |",
         f"|---|---|{'---:|' * (len(conditions) + 1)}",
     ]
-    for family in SCALES:
+    for family in FAMILIES:
         mine = [score for score in shipped if score.family == family]
         num_tasks = len({score.task for score in mine})
         for row in sorted({score.row for score in mine}, key=_order):

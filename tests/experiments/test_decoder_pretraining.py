@@ -27,17 +27,17 @@ def test_two_builds_give_the_same_bits_and_another_seed_others(world: str, tmp_p
     def bits(folder: Path) -> str:
         return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
-    first = tiny_decoder(tmp_path / "one", world, small(world))
+    first = tiny_decoder(tmp_path / "one", small(world))
     torch.manual_seed(7)
-    second = tiny_decoder(tmp_path / "two", world, small(world))
-    other = tiny_decoder(tmp_path / "two", world, replace(small(world), seed=1))
+    second = tiny_decoder(tmp_path / "two", small(world))
+    other = tiny_decoder(tmp_path / "two", replace(small(world), seed=1))
     assert first.name == second.name != other.name
     assert bits(first) == bits(second) != bits(other)
 
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_saved_folder_is_loaded_by_transformers_and_knows_every_word(world: str, tmp_path: Path) -> None:
-    folder = tiny_decoder(tmp_path, world, small(world))
+    folder = tiny_decoder(tmp_path, small(world))
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     words = worlds.load(world).vocabulary()
     assert model.config.vocab_size == len(tokenizer) == len(SPECIAL_TOKENS) + len(words)
