@@ -14,9 +14,9 @@ ifndef VENV
 VENV := .venv
 ENVIRONMENT := .venv/.installed
 endif
-# RUN on the command line is a run that `dashboard` opens; in this file it is the environment's Python.
+# RUN on the command line is a run that `dashboard` opens; in this file it is the environment's Python, whose path may have spaces.
 WANTED := $(if $(filter command line,$(origin RUN)),$(RUN))
-override RUN := $(VENV)/bin/python
+override RUN := '$(VENV)/bin/python'
 # Small models are fastest on one thread each, two runs at a time.
 LAUNCHER_tiny := launcher=joblib
 LAUNCHER_small := launcher=joblib
@@ -72,7 +72,7 @@ env: $(ENVIRONMENT)  ## make .venv from requirements.lock; CPU=1 without CUDA, I
 	@touch $@
 
 lock: $(ENVIRONMENT)  ## write requirements.lock from pyproject.toml, versions kept; ARGS='--upgrade-package peft' raises one
-	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --quiet \
+	'$(VENV)/bin/uv' pip compile pyproject.toml --all-extras --universal --generate-hashes --quiet \
 		--custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
 
 lint: $(ENVIRONMENT)  ## ruff: rules, import order, format

@@ -1,15 +1,8 @@
 """What the CPU can multiply in, and the one line that says so before a run that it would slow down.
 
-bfloat16 is fast where the processor has instructions for it and slow elsewhere. Seconds of one training step
-of all-MiniLM-L6-v2's shape, on one core of an EPYC, oneDNN held to older instructions by ONEDNN_MAX_CPU_ISA:
-
-    instructions             float32   bfloat16
-    AVX-512 with bfloat16        2.4        1.3
-    AVX-512                      2.3        4.3
-    AVX2                         2.9       23.2
-
-ATEN_CPU_CAPABILITY holds back PyTorch's own loops, not these products, which are oneDNN's: with `default`
-bfloat16 is still faster than float32 (2.4 and 5.3).
+bfloat16 is fast where the processor has instructions for it and slow elsewhere, the more so the older its
+instructions are. ATEN_CPU_CAPABILITY holds back PyTorch's own loops, not these products, which are oneDNN's:
+ONEDNN_MAX_CPU_ISA does.
 """
 
 import os
@@ -50,7 +43,7 @@ def why_slow() -> str | None:
         why = "this processor has no bfloat16 instructions"
     else:
         return None
-    return f"{why}: products in bfloat16 can take 100 times as long as in float32"
+    return f"{why}: products in bfloat16 are far slower than in float32"
 
 
 def _limit() -> str:
