@@ -21,18 +21,22 @@ override RUN := '$(VENV)/bin/python'
 LAUNCHER_tiny := launcher=joblib
 LAUNCHER_small := launcher=joblib
 LAUNCHER_minilm := launcher=joblib
-# The grid of a family at a scale is an experiment, a file of conf/experiment; most have the family's name.
+# The grid of a family at a scale is an experiment, a file of conf/experiment; most have the family's name. At tiny there are more
+# rows, which the others are measured against: the backbone as it is (with a head, the head alone), or full fine-tuning.
+EXPERIMENT_glue_tiny := glue row=full,lora_qv,vera_qv,tied_lora_qv,vblora_qv,vera_all,tied_lora_all,vblora_all,head
+EXPERIMENT_e2e_tiny := e2e row=full,lora_qv,vera_qv,vblora_all,none
+EXPERIMENT_instruct_tiny := instruct row=none,lora_all,vera_all,vblora_all,full
+EXPERIMENT_math_tiny := math row=full,lora_all,lora_xs_all,vblora_all,none
 EXPERIMENT_glue_minilm := minilm
 EXPERIMENT_e2e_small := e2e_small
 EXPERIMENT_math_small := math_small
 EXPERIMENT_ablations_paper := ablations model=roberta_large
 GRID_OF = experiment=$(or $(EXPERIMENT_$(FAMILY)_$(SCALE)),$(FAMILY))
-# What a table needs beside that grid, sweep by sweep. Tiny: what its rows are measured against, the backbone as it is (with a
-# head, the head alone), one that was never pretrained, and full fine-tuning. Paper: the table's second model.
-ALSO_glue_tiny := "experiment=glue_controls model=tiny_roberta,tiny_scratch"
-ALSO_e2e_tiny := "experiment=e2e row=none" "experiment=e2e_controls"
-ALSO_instruct_tiny := "experiment=instruct row=full" "experiment=instruct_controls"
-ALSO_math_tiny := "experiment=math row=none" "experiment=math_controls"
+# What a table needs beside that grid, sweep by sweep. Tiny: a backbone that was never pretrained. Paper: the table's second model.
+ALSO_glue_tiny := "experiment=glue model=tiny_scratch row=vblora_qv"
+ALSO_e2e_tiny := "experiment=e2e model=tiny_gpt2_scratch row=vblora_all,full"
+ALSO_instruct_tiny := "experiment=instruct model=tiny_llama_scratch row=vblora_all"
+ALSO_math_tiny := "experiment=math model=tiny_llama_scratch row=vblora_all,full"
 ALSO_ablations_tiny := "experiment=glue task=cola row=vblora_qv"
 ALSO_ablations_minilm := "experiment=minilm task=cola row=vblora_qv"
 ALSO_ablations_paper := "experiment=glue model=roberta_large task=cola row=vblora_qv"

@@ -182,6 +182,8 @@ def open_run(cache: Path, *, name: str, **asked: Any) -> Any:
         id=f"{re.sub(r'[^A-Za-z0-9_.-]', '.', name)[:ID_LENGTH]}.{uuid.uuid4().hex[:6]}",
         name=name,
         reinit="finish_previous",
-        settings=wandb.Settings(silent=True, console="off", save_code=False, x_disable_stats=True),
+        settings=wandb.Settings(
+            silent=True, console="off", save_code=False, x_disable_stats=True, x_save_requirements=False
+        ),
         **asked,
     )

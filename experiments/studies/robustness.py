@@ -51,7 +51,12 @@ CONTROLS = {
     "instruct": ("experiment=instruct row=full",),  # the model that is not tuned is a row of the table
     "math": ("experiment=math row=none",),
 }
-SCRATCH = {"glue": "experiment=glue_controls model=tiny_scratch row=vblora_qv"}
+SCRATCH = {
+    "glue": "experiment=glue model=tiny_scratch row=vblora_qv",
+    "e2e": "experiment=e2e model=tiny_gpt2_scratch row=vblora_all",
+    "instruct": "experiment=instruct model=tiny_llama_scratch row=vblora_all",
+    "math": "experiment=math model=tiny_llama_scratch row=vblora_all",
+}
 """What is not pretrained has no backbone to vary, so it runs once."""
 METRICS = {"e2e": ("bleu",), "instruct": ("mt_bench",), "math": ("gsm8k", "math")}
 """The scores of generated text; GLUE's are its tasks' own."""
@@ -99,10 +104,11 @@ def main(args: argparse.Namespace) -> int:
     for condition, backbone in _places(args):
         for family in args.families:
             status |= _run(args, condition, backbone, family)
-    found = sorted(_scores(args), key=astuple)
+    found = list(_scores(args))
     if not found:
         print("No run finished; the table stays as it is.")
         return status or 1
+    found = sorted([*found, *_others(args)], key=astuple)
     write(args.table, found)
     page = filled(args.page.read_text(encoding="utf-8"), found)
     args.page.write_text(page, encoding="utf-8")
@@ -126,7 +132,7 @@ def _run(args: argparse.Namespace, condition: str, backbone: int, family: str) -
     other = ["model.pretrain=true", f"model.pretrain_seed={backbone}"] if backbone != SHIPPED else []
     sweeps = [f"experiment={family}", *CONTROLS[family]]
     if (condition, backbone) == (USUAL, SHIPPED):
-        sweeps.append(SCRATCH.get(family, f"experiment={family}_controls row=vblora_all"))
+        sweeps.append(SCRATCH[family])
     status = 0
     for sweep in sweeps:
         command = [sys.executable, "-m", "experiments.run", "-m", f"scale={scales.find(family, 'tiny').word}"]
@@ -144,6 +150,13 @@ def _scores(args: argparse.Namespace) -> Iterator[Score]:
             is_row = identity.variant not in grid.ABLATIONS and identity.family in args.families
             if record.status == "success" and is_row:
                 yield from _of_run(record, condition, backbone)
+
+
+def _others(args: argparse.Namespace) -> Iterator[Score]:
+    """What the table holds of families and conditions that this call leaves alone."""
+    mine = {(family, *place) for place in _places(args) for family in args.families}
+    kept = read(args.table) if args.table.exists() else []
+    return (score for score in kept if (score.family, score.condition, score.backbone) not in mine)
 
 
 def _of_run(record: RunRecord, condition: str, backbone: int) -> Iterator[Score]:

@@ -214,7 +214,13 @@ def test_sweep_counts_its_jobs_as_hydra_does(
         return counted[-1]
 
     monkeypatch.setattr(sweeps, "num_jobs", count)
-    more = ["experiment=glue_controls", "task=cola,stsb", "model=tiny_roberta,tiny_scratch", "check=true"]
+    more = [
+        "experiment=glue",
+        "row=head,vblora_qv",
+        "task=cola,stsb",
+        "model=tiny_roberta,tiny_scratch",
+        "check=true",
+    ]
     assert call(monkeypatch, "-m", *more) == 0
     assert counted == [1 * 2 * 2 * 2] and len(progress.display.outcomes) == 8
 

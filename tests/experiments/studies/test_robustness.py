@@ -1,5 +1,6 @@
 """The robustness study: what counts as chance and as near, and that its page is what its scores give."""
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,16 @@ def test_text_is_at_chance_where_hardly_better_than_untuned() -> None:
 def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
     robustness.write(tmp_path / "of" / "scores.csv", [FULL, TEXT])
     assert robustness.read(tmp_path / "of" / "scores.csv") == [FULL, TEXT]
+
+
+def test_what_a_call_leaves_alone_stays_in_the_table(tmp_path: Path) -> None:
+    other = replace(TEXT, condition="float64")
+    robustness.write(tmp_path / "scores.csv", [FULL, TEXT, other])
+    args = argparse.Namespace(
+        table=tmp_path / "scores.csv", families=["math"], conditions=[USUAL], backbones=5
+    )
+    assert list(robustness._others(args)) == [FULL, other]
+    assert list(robustness._others(argparse.Namespace(**{**vars(args), "table": tmp_path / "none"}))) == []
 
 
 def test_a_page_without_a_place_is_refused() -> None:
