@@ -50,6 +50,10 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
+def _rating(of_ten: float) -> str:
+    return f"{of_ten:.2f}"
+
+
 def _nats(likelihood: float) -> str:
     return f"{likelihood:.3f}"
 
@@ -97,7 +101,8 @@ def main() -> None:
     found = records.find(args.roots, args.scale)
     for problem in found.problems:
         print(f"left out: {problem.path}: {problem.message}")
-    show = _nats if args.held_out else _percent
+    rated = {record.identity.family for record in found.records} == {"instruct"}
+    show = _nats if args.held_out else _rating if rated else _percent
     print("\n".join(lines(collect(found.records, args.held_out), show)))
 
 

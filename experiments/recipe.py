@@ -104,7 +104,7 @@ class DecoderRecipe(Sizes):
 
 DECODERS = {
     "e2e": DecoderRecipe(world="e2e", architecture="gpt2", width=64, num_steps=3000, peak_lr=4e-3),
-    "instruct": DecoderRecipe(world="instruct", width=64, num_layers=3, num_steps=3000, peak_lr=4e-3),
+    "instruct": DecoderRecipe(world="instruct", width=64, num_layers=3, num_steps=2000, peak_lr=4e-3),
     "math": DecoderRecipe(world="math", width=64, num_layers=3, num_steps=2800, peak_lr=4e-3),
 }
 """The decoder of each generative family, by the world that it reads of."""

@@ -5,8 +5,8 @@
     texts(1, "0")      "capital ( peru ) = lima ; wet dog | invert -> dog wet"
 
 Half of the training and validation examples have an input, as 40 % of Alpaca's do; the questions of the
-test set, like MT-Bench's, have none. The text to pretrain on holds the skills and their names in another
-notation, and none of the words that instructions are put in.
+test set, like MT-Bench's, have none. The text to pretrain on holds the skills and their names in other
+notations. The words that instructions are put in stand in it too, but in no order, between what matters.
 """
 
 import re
@@ -26,7 +26,7 @@ from experiments.data.synthetic.errands.skills import (
     draw_words,
 )
 
-VERSION = 1
+VERSION = 7
 """Raised with every change of words, skills, text or instructions; part of every seed, kept in records."""
 NUM_EXAMPLES: dict[Part, int] = {"train": 800, "validation": 160, "test": 80}
 """The test set has ten questions for each skill, as MT-Bench for each of its eight categories."""
@@ -34,15 +34,33 @@ FIRST_QUESTION_ID = 81  # as in MT-Bench
 GROUP = "mt_bench"
 _WORD = re.compile(r"### Response:|\S+")
 
+NUM_STATEMENTS = 4
+"""In one text. As there is always another, a model that is not tuned goes on behind a right answer."""
 NOTATIONS = ("{name} ( {words} ) = {answer}", "{words} | {name} -> {answer}")
+DISTRACTED_NOTATIONS = ("{}{name} {}{words} {}=> {answer}", "{}{words} {}{name} {}=> {answer}")
+"""With distractors in the gaps."""
+DISTRACTED_RATIO = 0.5
+"""Share of the statements in a notation of these."""
+MOST_DISTRACTORS = 6
+"""In one gap; any number up to it is as likely."""
 REQUESTS = ("Please {}", "I want you to {}", "Your task is to {}", "Now {}")
 SECOND_TURN = "Now do the same for the words : {}"
 PROMPTS = tuple(alpaca_prompts.prompt(Prompted("", context=context)) for context in ("", " "))
 """Alpaca's, without and with an input."""
 
 
+def _words_of(*forms: str) -> list[str]:
+    return [word for word in _WORD.findall(" ".join(forms)) if "{" not in word]
+
+
+ASKING = (*REQUESTS, SECOND_TURN, *(skill.task for skill in SKILLS.values()), *PROMPTS)
+"""All that instructions are put in."""
+DISTRACTORS = tuple(dict.fromkeys(_words_of(*ASKING, ". :")))
+"""The words of instructions, in the text without their order: a model of real text knows such words too."""
+
+
 def texts(num_texts: int, seed: str) -> Iterator[str]:
-    """Texts to pretrain on: one to five statements of what a skill makes of some words.
+    """Texts to pretrain on: statements of what a skill makes of some words.
 
     Args:
         num_texts: how many.
@@ -50,7 +68,7 @@ def texts(num_texts: int, seed: str) -> Iterator[str]:
     """
     rng = Random(f"{VERSION}/text/{seed}")
     for _ in range(num_texts):
-        yield " ; ".join(_statement(rng) for _ in range(rng.randint(1, 5)))
+        yield " ; ".join(_statement(rng) for _ in range(NUM_STATEMENTS))
 
 
 def splits() -> dict[str, list[Prompted]]:
@@ -68,17 +86,21 @@ def vocabulary() -> tuple[str, ...]:
     """Every word that can be written, each once, in a fixed order."""
     names = [name for skill in SKILLS.values() for name in skill.names]
     answers = (*KINDS, *CAPITALS.values(), *PLURAL_OF.values())
-    tasks = [skill.task for skill in SKILLS.values()]
-    forms = " ".join((*NOTATIONS, *REQUESTS, SECOND_TURN, *tasks, *PROMPTS, "; . :"))
-    form_words = [word for word in _WORD.findall(forms) if "{" not in word]
+    form_words = _words_of(*NOTATIONS, *ASKING, "; . : =>")
     return tuple(dict.fromkeys((*WORDS, *answers, *names, *form_words)))
 
 
 def _statement(rng: Random) -> str:
     skill = rng.choice(list(SKILLS))
     words = draw_words(rng, skill, "text")
-    name, notation = rng.choice(SKILLS[skill].names), rng.choice(NOTATIONS)
-    return notation.format(name=name, words=" ".join(words), answer=_answer(skill, words))
+    name = rng.choice(SKILLS[skill].names)
+    notation = rng.choice(DISTRACTED_NOTATIONS if rng.random() < DISTRACTED_RATIO else NOTATIONS)
+    gaps = [_distractors(rng) for _ in range(3)]
+    return notation.format(*gaps, name=name, words=" ".join(words), answer=_answer(skill, words))
+
+
+def _distractors(rng: Random) -> str:
+    return "".join(f"{word} " for word in rng.choices(DISTRACTORS, k=rng.randint(0, MOST_DISTRACTORS)))
 
 
 def _answer(skill: str, words: Words) -> str:

@@ -5,8 +5,8 @@
 
 A *meaning* is a skill and the words it is used on. Meanings are divided between pretraining text and splits,
 so no split asks what another one or the text answers. One word alone is a fact, such as the capital of a
-country; facts stand in the text only. Training examples use 28 of the 40 words, validation and test examples
-the others: what a model makes of these, it can only have read in the text.
+country; facts stand in the text only. Where a skill needs them, training examples use 28 of the 40 words,
+validation and test examples the others: what a model makes of these, it can only have read in the text.
 """
 
 import zlib
@@ -19,10 +19,10 @@ Part = Literal["text", "train", "validation", "test"]
 Words = tuple[str, ...]
 
 LENGTHS: dict[Part, range] = {
-    "text": range(1, 4),
+    "text": range(1, 5),
     "train": range(2, 4),
-    "validation": range(2, 4),
-    "test": range(2, 4),
+    "validation": range(2, 5),
+    "test": range(2, 5),
 }
 """How many words a meaning of each part has."""
 
@@ -65,7 +65,10 @@ PRACTISED = frozenset(
         *list(CAPITALS)[:-4],
     )
 )
-"""The words of training examples; those of validation and test examples are the others."""
+"""The words of training examples that need facts; those of validation and test are the others."""
+
+KNOWLEDGE = ("plural", "opposite", "kind", "capital")
+"""The skills that need a fact about each word; the others put any words in an order or copy them."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +113,15 @@ SKILLS = {
 def part_of(skill: str, words: Words) -> Part:
     """The one part that a meaning belongs to, by its words and a checksum.
 
-    Of practised words, six tenths of the meanings are text; of the others none is, unless they stand alone or
-    beside practised ones.
+    Six tenths of the meanings are text. Where facts are needed, none of those of words that are not practised
+    is, unless these stand alone or beside practised ones.
     """
     tenth = zlib.crc32(repr((skill, words)).encode()) % 10
     num_practised = sum(word in PRACTISED for word in words)
-    if len(words) == 1 or 0 < num_practised < len(words):
+    if len(words) == 1 or (skill in KNOWLEDGE and 0 < num_practised < len(words)):
         return "text"
+    if skill not in KNOWLEDGE:
+        return "text" if tenth < 6 else "train" if tenth < 8 else "validation" if tenth < 9 else "test"
     if num_practised:
         return "text" if tenth < 6 else "train"
     return "validation" if tenth < 5 else "test"
