@@ -45,22 +45,11 @@ CONDITIONS: dict[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "plain kernels": ((), KERNELS),
 }
 """What a condition adds to the command line, and to the environment."""
-CONTROLS = {
-    "glue": ("experiment=glue row=head",),
-    "e2e": ("experiment=e2e row=none",),
-    "instruct": ("experiment=instruct row=full",),  # the model that is not tuned is a row of the table
-    "math": ("experiment=math row=none",),
-}
-SCRATCH = {
-    "glue": "experiment=glue model=tiny_scratch row=vblora_qv",
-    "e2e": "experiment=e2e model=tiny_gpt2_scratch row=vblora_all",
-    "instruct": "experiment=instruct model=tiny_llama_scratch row=vblora_all",
-    "math": "experiment=math model=tiny_llama_scratch row=vblora_all",
-}
-"""What is not pretrained has no backbone to vary, so it runs once."""
 METRICS = {"e2e": ("bleu",), "instruct": ("mt_bench",), "math": ("gsm8k", "math")}
 """The scores of generated text; GLUE's are its tasks' own."""
 GUESSING = {"accuracy": 0.5, "matthews": 0.0, "pearson": 0.0}
+SCRATCH = "_scratch"
+"""How the names of models end that are not pretrained."""
 CONTROL_ROWS = ("Head only", "Not ")
 """How the names of rows begin that tune nothing of a pretrained backbone."""
 NEAR = 0.9
@@ -130,17 +119,22 @@ def _run(args: argparse.Namespace, condition: str, backbone: int, family: str) -
     """The sweeps of a family on one backbone under one condition."""
     words, environment = CONDITIONS[condition]
     other = ["model.pretrain=true", f"model.pretrain_seed={backbone}"] if backbone != SHIPPED else []
-    sweeps = [f"experiment={family}", *CONTROLS[family]]
-    if (condition, backbone) == (USUAL, SHIPPED):
-        sweeps.append(SCRATCH[family])
     status = 0
-    for sweep in sweeps:
+    for sweep in _sweeps(family, with_scratch=(condition, backbone) == (USUAL, SHIPPED)):
         command = [sys.executable, "-m", "experiments.run", "-m", f"scale={scales.find(family, 'tiny').word}"]
         command += [*sweep.split(), f"seed={','.join(map(str, range(args.seeds)))}", "tracker=none"]
         command += ["launcher=joblib", f"paths.results={_root(args, condition, backbone)}"]
         command += [*other, *words, *args.words]
         status |= subprocess.run(command, env=os.environ | environment, cwd=PROJECT, check=False).returncode
     return status
+
+
+def _sweeps(family: str, *, with_scratch: bool) -> Iterator[str]:
+    """The rows of the family's table, a sweep a model; what is not pretrained has no backbone to vary."""
+    for model, rows in groupby(sorted(grid.load("tiny", family).rows), key=lambda row: row.model):
+        if with_scratch or not model.endswith(SCRATCH):
+            choices = ",".join(grid.row_choice(row.method, row.targets) for row in rows)
+            yield f"experiment={family} model={model} row={choices}"
 
 
 def _scores(args: argparse.Namespace) -> Iterator[Score]:
@@ -170,7 +164,7 @@ def _of_run(record: RunRecord, condition: str, backbone: int) -> Iterator[Score]
 def _row(record: RunRecord) -> str:
     identity = record.identity
     targets = "" if identity.targets in UNSPOKEN_TARGETS else f" {identity.targets}"
-    kind = "Not pretrained, " if identity.model.endswith("scratch") else ""
+    kind = "Not pretrained, " if identity.model.endswith(SCRATCH) else ""
     return f"{kind}{METHODS[identity.method]}{targets}"
 
 

@@ -117,14 +117,15 @@ def part_of(skill: str, words: Words) -> Part:
     is, unless these stand alone or beside practised ones.
     """
     tenth = zlib.crc32(repr((skill, words)).encode()) % 10
-    num_practised = sum(word in PRACTISED for word in words)
-    if len(words) == 1 or (skill in KNOWLEDGE and 0 < num_practised < len(words)):
+    if len(words) == 1:
         return "text"
     if skill not in KNOWLEDGE:
         return "text" if tenth < 6 else "train" if tenth < 8 else "validation" if tenth < 9 else "test"
-    if num_practised:
+    if PRACTISED.issuperset(words):
         return "text" if tenth < 6 else "train"
-    return "validation" if tenth < 5 else "test"
+    if PRACTISED.isdisjoint(words):
+        return "validation" if tenth < 5 else "test"
+    return "text"
 
 
 def draw_words(rng: Random, skill: str, part: Part) -> Words:
