@@ -321,7 +321,7 @@ def _shown(value: float, family: str) -> str:
 
 
 def _by_condition(found: Sequence[Score]) -> str:
-    """Each row's mean over tasks and seeds on the shipped backbone, under each condition."""
+    """Each row's mean over tasks on the shipped backbone, under each condition, over the seeds that all have."""
     shipped = [score for score in found if score.backbone == SHIPPED and not score.is_control]
     conditions = [name for name in CONDITIONS if any(score.condition == name for score in shipped)]
     if len(conditions) < 2:
@@ -338,7 +338,11 @@ def _by_condition(found: Sequence[Score]) -> str:
                 name: _means((s for s in mine if (s.row, s.condition) == (row, name)), num_tasks)
                 for name in conditions
             }
-            shown = [_shown(statistics.fmean(of.values()), family) if of else "–" for of in means.values()]
+            common = set.intersection(*map(set, means.values()))
+            shown = [
+                _shown(statistics.fmean(of[seed] for seed in common), family) if common else "–"
+                for of in means.values()
+            ]
             usual = list(means[USUAL].values())
             spread = _shown(max(usual) - min(usual), family) if usual else "–"
             lines.append(f"| {FAMILIES[family].title} | {row} | {' | '.join(shown)} | {spread} |")
