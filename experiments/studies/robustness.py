@@ -321,7 +321,7 @@ def _shown(value: float, family: str) -> str:
 
 
 def _by_condition(found: Sequence[Score]) -> str:
-    """Each row's mean over tasks on the shipped backbone, under each condition, over the seeds that all have."""
+    """Each row's mean on the shipped backbone by condition, over tasks and the seeds that all have."""
     shipped = [score for score in found if score.backbone == SHIPPED and not score.is_control]
     conditions = [name for name in CONDITIONS if any(score.condition == name for score in shipped)]
     if len(conditions) < 2:
