@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Rates of scale tiny for the three families of generated text: a few values for each row on seed 100, which no table reports; for
-# instruction tuning also on a backbone that is pretrained here from seed 1, with seed 101.
-# The values in conf/tuned are among them, chosen by trials. Beside the rate of VB-LoRA's bank its logits' is tried too.
+# Rates of scale tiny for the three families of generated text, on seed 100, which no table reports; for instruction tuning also on a
+# backbone that is pretrained here from seed 1, with seed 101. conf/tuned has the best of instruction tuning's means
+# (results/rates/tiny.md); for E2E and math it has values chosen by trials, which are among these.
 # Records go to .cache/rates_<family>; at the end it prints the score of every setting.
 # Usage: scripts/tiny_text_rates.sh [more words for experiments.run, such as launcher=joblib]
-# About half an hour on two cores with launcher=joblib. Finished runs are skipped. PYTHON names the interpreter.
+# About three quarters of an hour on two cores with launcher=joblib. Finished runs are skipped. PYTHON names the interpreter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTHON="${PYTHON:-$(if [ -x .venv/bin/python ]; then echo .venv/bin/python; else echo python; fi)}"
